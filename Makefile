@@ -1,0 +1,63 @@
+# Every target sets up what it needs. The work of each is a tool's or a script's: this file only names it.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: help
+help: ## Show this list
+	@echo "make TARGET [ARGS=\"...\"]; ARGS is handed on, as in: make serve ARGS=\"--port 9000\""
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: ## Make .venv with the rez-agent command in it (does nothing when nothing changed)
+	@PYTHON="$(PYTHON)" scripts/setup
+
+.PHONY: serve
+serve: setup ## Run the server on 127.0.0.1:8080, with its data in ./rez-data
+	@$(BIN)/rez-agent serve $(ARGS)
+
+.PHONY: demo
+demo: setup ## See it work: a server, a target and three schedules, one of which fires in seconds
+	@$(BIN)/rez-agent demo $(ARGS)
+
+.PHONY: check
+check: setup ## Check format, lint, the order of imports, types, and that nothing is left over
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	scripts/leftovers
+
+.PHONY: format
+format: setup ## Format the code and mend what ruff can mend by itself
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: test
+test: setup ## Run the tests on WORKERS processes (2) and show the coverage
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report term $(ARGS)
+
+.PHONY: bench
+bench: setup ## Measure every figure that the README gives
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: nightly-zones
+nightly-zones: setup ## Check every clock change of every zone, 2020 to 2037, against an oracle
+	REZ_NIGHTLY=1 $(BIN)/pytest tests/domain/test_zones_nightly.py $(ARGS)
+
+.PHONY: nightly-kill
+nightly-kill: setup ## Kill the server 200 times in mid-flight and count what was lost
+	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py $(ARGS)
+
+.PHONY: lock
+lock: setup ## Write the lock files anew from pyproject.toml (ARGS="--upgrade" to move versions)
+	scripts/lock $(ARGS)
+
+.PHONY: clean
+clean: ## Remove .venv and every cache; ./rez-data stays
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
