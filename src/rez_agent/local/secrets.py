@@ -110,9 +110,16 @@ class FileSecrets:
             raise Unavailable(f"The secret '{name}' can't be read: {error.strerror}.") from None
         return kept
 
+    def _readable(self, name: str) -> _Kept | None:
+        """The secret, or None if its file is damaged: one bad file must not hide the others."""
+        try:
+            return self._read(name)
+        except Unavailable:
+            return None
+
     def _listed(self, stamp: int) -> _Listing:
         names = sorted(entry.name for entry in self._directory.iterdir() if is_secret_name(entry.name))
-        kept = [found for found in map(self._read, names) if found]
+        kept = [found for found in map(self._readable, names) if found]
         infos = tuple(SecretInfo(k.secret.name, k.secret.hosts, k.updated) for k in kept)
         listing = _Listing(stamp, infos)
         settled = self._now().timestamp() * 1e9 - stamp > _SETTLED_NS

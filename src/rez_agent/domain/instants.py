@@ -1,0 +1,46 @@
+"""Instants: aware datetimes in UTC, and the spellings that the program uses for them.
+
+Every instant in the domain is an aware ``datetime``; a naive one is refused where it enters. Stores keep
+whole milliseconds since 1970-01-01T00:00:00Z; occurrences fall on whole seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_utc(instant: datetime) -> datetime:
+    """``instant`` in UTC. A naive datetime has no meaning here: ValueError."""
+    if instant.tzinfo is None or instant.utcoffset() is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone: write an offset, such as Z or +02:00")
+    return instant.astimezone(UTC)
+
+
+def to_ms(instant: datetime) -> int:
+    """Whole milliseconds since the epoch, rounded down: a stored instant is never later than it was."""
+    return (to_utc(instant) - EPOCH) // _MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """The instant of :func:`to_ms`, exactly (no float is involved)."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def floor_second(instant: datetime) -> datetime:
+    """The whole second in which ``instant`` lies: what a schedule's creation counts as."""
+    return to_utc(instant).replace(microsecond=0)
+
+
+def rfc3339(instant: datetime) -> str:
+    """RFC 3339 in UTC with ``Z``; milliseconds only where there are any (``2026-03-08T07:30:00Z``)."""
+    utc = to_utc(instant)
+    spec = "milliseconds" if utc.microsecond else "seconds"
+    return utc.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+
+
+def compact(instant: datetime) -> str:
+    """The spelling inside ids: ``20260308T073000Z``. Sorts as time does; holds no character unfit for a URL."""
+    return to_utc(instant).strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,229 @@
+"""A schedule: what a caller defines, and its life.
+
+``ScheduleDefinition`` is what a caller says; ``Schedule`` is what we keep: the definition, who made it and
+when, its state, and what comes next. Values are frozen: every change of a schedule is a transition that
+returns the next revision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+
+from rez_agent.domain.errors import Conflict
+from rez_agent.domain.expression import Expression, Occurrences, parse
+from rez_agent.domain.instants import floor_second
+from rez_agent.domain.policies import DEFAULT_POLICIES, Frozen, OnCompletion, Overlap, Policies
+
+INLINE_PAYLOAD_BYTES = 65_536
+"""A payload up to this size stands in the schedule's row; a larger one goes to the blob store."""
+
+
+class ScheduleStatus(StrEnum):
+    """The states of a schedule. ``error``: it can't be evaluated any more; ``error_message`` says why."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DELETED = "deleted"
+    ERROR = "error"
+
+
+class TargetType(StrEnum):
+    """The kinds of work; each has its topic."""
+
+    WEB_ACTION = "web_action"
+    NOTIFICATION = "notification"
+    CUSTOM = "custom"
+
+
+Text = StringConstraints(strip_whitespace=True)
+Tag = Annotated[str, Text, StringConstraints(min_length=1, max_length=128)]
+
+
+def _unique(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))
+
+
+class ScheduleDefinition(Frozen):
+    """What a caller says of a schedule. Field names are the ones of the first system.
+
+    ``schedule_expression`` is cron(...), rate(...) or at(...) in EventBridge Scheduler's grammar, read on
+    the wall clock of ``timezone`` (an IANA name). ``start`` and ``end`` bound the occurrences, both
+    inclusive, to the second; ``at`` ignores them. ``payload`` is what the target is given; its shape
+    depends on ``target_type``.
+    """
+
+    name: Annotated[str, Text, StringConstraints(min_length=1, max_length=128)]
+    description: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    schedule_expression: Annotated[str, Field(max_length=256)]
+    timezone: Annotated[str, Field(max_length=50)] = "UTC"
+    target_type: TargetType
+    payload: dict[str, Any] = Field(default_factory=dict)
+    tags: Annotated[tuple[Tag, ...], Field(max_length=50), AfterValidator(_unique)] = ()
+    start: Annotated[AwareDatetime, AfterValidator(floor_second)] | None = None
+    end: Annotated[AwareDatetime, AfterValidator(floor_second)] | None = None
+    policies: Policies = DEFAULT_POLICIES
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> ScheduleDefinition:
+        if self.start and self.end and self.end < self.start:
+            raise ValueError("end must not lie before start")
+        return self
+
+    @property
+    def expression(self) -> Expression:
+        """The parsed expression. Raises :class:`~rez_agent.domain.expression.InvalidExpression`."""
+        return parse(self.schedule_expression, self.timezone)
+
+    @property
+    def overlap(self) -> Overlap:
+        """The overlap policy in force: what was said, else ``allow`` for ``at`` and ``skip`` for the rest."""
+        if self.policies.overlap is not None:
+            return self.policies.overlap
+        return Overlap.ALLOW if self.schedule_expression.startswith("at(") else Overlap.SKIP
+
+    @property
+    def window(self) -> timedelta:
+        """The flexible window: an execution starts at a stable moment in it, after its occurrence."""
+        return timedelta(minutes=self.policies.flexible_window_minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a schedule does not run, since when, by whom, and until when (None: until someone resumes it)."""
+
+    since: datetime
+    by: str
+    reason: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A schedule as it is kept.
+
+    ``revision`` counts the changes that people and programs asked for, from 1; firing does not change it.
+    ``next_run`` is the next occurrence's nominal instant, None when paused or when nothing is left;
+    ``finished_at`` says since when nothing is left. All instants are aware, in UTC.
+    """
+
+    id: str
+    definition: ScheduleDefinition
+    created_by: str
+    created_date: datetime
+    updated_date: datetime
+    status: ScheduleStatus = ScheduleStatus.ACTIVE
+    revision: int = 1
+    error_message: str | None = None
+    pause: Pause | None = None
+    next_run: datetime | None = None
+    finished_at: datetime | None = None
+    target: str = field(default="", compare=False)
+
+    @property
+    def living(self) -> bool:
+        """Whether it still exists for its owner (its name is taken, it can be changed)."""
+        return self.status is not ScheduleStatus.DELETED
+
+    @property
+    def occurrences(self) -> Occurrences:
+        """Its occurrences. A rate's grid is anchored at ``start``, else at creation, for life."""
+        return occurrences_of(self.definition, created=self.created_date)
+
+    @property
+    def deletes_itself(self) -> bool:
+        """Whether it is deleted once nothing is left and nothing is in flight."""
+        return self.definition.policies.on_completion is OnCompletion.DELETE
+
+    # --- transitions: each returns the next revision, or refuses with the way out in its text ---
+
+    def updated(self, definition: ScheduleDefinition, now: datetime, *, target: str) -> Schedule:
+        """Redefined. What was due before ``now`` is untouched; the new definition counts from here.
+
+        An update does not resume a paused schedule; it does lift ``error``.
+        """
+        self._must_live("updated")
+        status = ScheduleStatus.PAUSED if self.pause else ScheduleStatus.ACTIVE
+        changed = replace(self._next(now), definition=definition, status=status, target=target, error_message=None)
+        return changed._from(now, inclusive=False)
+
+    def paused(self, pause: Pause) -> Schedule:
+        """Paused: no occurrence fires until it is resumed. Pausing again replaces reason and until, and
+        keeps the moment from which nothing fired."""
+        self._must_live("paused")
+        since = self.pause.since if self.pause else pause.since
+        return replace(
+            self._next(pause.since), status=ScheduleStatus.PAUSED, pause=replace(pause, since=since), next_run=None
+        )
+
+    def resumed(self, now: datetime) -> Schedule:
+        """Active again. Occurrences strictly before ``now`` that fell into the pause are not caught up."""
+        self._must_live("resumed")
+        if self.pause is None:
+            raise Conflict(f"Schedule '{self.definition.name}' is not paused.", code="not_paused")
+        changed = replace(self._next(now), status=ScheduleStatus.ACTIVE, pause=None)
+        return changed._from(now, inclusive=True)
+
+    def deleted(self, now: datetime) -> Schedule:
+        """Deleted: it stays as a tombstone, so that a late duplicate of a command can't revive it."""
+        self._must_live("deleted again")
+        return replace(self._next(now), status=ScheduleStatus.DELETED, next_run=None, pause=None)
+
+    def broken(self, message: str, now: datetime) -> Schedule:
+        """It can't be evaluated any more (a zone left the tz database): it waits for an update."""
+        changed = replace(self, status=ScheduleStatus.ERROR, error_message=message, next_run=None)
+        return replace(changed, updated_date=now)
+
+    def advanced(self, next_run: datetime | None, now: datetime) -> Schedule:
+        """After a firing: what comes next, or finished."""
+        return replace(self, next_run=next_run, finished_at=None if next_run else now)
+
+    def _next(self, now: datetime) -> Schedule:
+        return replace(self, revision=self.revision + 1, updated_date=now)
+
+    def _from(self, now: datetime, *, inclusive: bool) -> Schedule:
+        """With ``next_run`` and ``finished_at`` counted from ``now``."""
+        if self.status is not ScheduleStatus.ACTIVE:
+            return replace(self, next_run=None)
+        following = next_run_from(self.occurrences, now, inclusive=inclusive)
+        return self.advanced(following, now)
+
+    def _must_live(self, done: str) -> None:
+        if not self.living:
+            raise Conflict(
+                f"Schedule '{self.definition.name}' was deleted: it can't be {done}. Create a new one.",
+                code="schedule_deleted",
+            )
+
+
+def occurrences_of(definition: ScheduleDefinition, *, created: datetime) -> Occurrences:
+    """The occurrences of ``definition`` for a schedule created at ``created``."""
+    return Occurrences(
+        definition.expression, start=definition.start, end=definition.end, anchor=floor_second(created)
+    )
+
+
+def next_run_from(occurrences: Occurrences, now: datetime, *, inclusive: bool) -> datetime | None:
+    """The first occurrence after the second in which ``now`` lies; ``inclusive`` counts that second too."""
+    second = floor_second(now)
+    return occurrences.next_after(second - timedelta(seconds=1) if inclusive else second)
+
+
+def created(
+    definition: ScheduleDefinition, *, schedule_id: str, created_by: str, now: datetime, target: str
+) -> Schedule:
+    """A new schedule. The second of its creation counts: a ``rate`` without start has its first occurrence
+    there. With nothing ahead (30 February) it is born finished."""
+    new = Schedule(
+        id=schedule_id,
+        definition=definition,
+        created_by=created_by,
+        created_date=now,
+        updated_date=now,
+        target=target,
+    )
+    return new._from(now, inclusive=True)  # noqa: SLF001 - the constructor of this very class

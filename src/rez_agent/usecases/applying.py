@@ -1,0 +1,225 @@
+"""Applying a command: the scheduler's part.
+
+Each handler checks first and writes last, so that a refusal leaves nothing behind. What was due before a
+change is settled before the change is made: an edit, a pause or a delete never swallows an occurrence.
+A message that is final already is left alone, so a duplicate does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rez_agent.domain.command import CommandAction, Message
+from rez_agent.domain.due import passed_in
+from rez_agent.domain.errors import Conflict, NotFound, RezError
+from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason
+from rez_agent.domain.instants import floor_second
+from rez_agent.domain.policies import Overlap
+from rez_agent.domain.schedule import Pause, Schedule, created
+from rez_agent.ports import ExecutionQuery, Ports
+from rez_agent.usecases.callers import Caller, execution_for, schedule_for
+from rez_agent.usecases.changes import merged_definition
+from rez_agent.usecases.checking import checked_definition, checked_payload
+from rez_agent.usecases.commands import backfill_times, check_revision
+from rez_agent.usecases.firing import asked_execution, skipped_execution
+
+Result = dict[str, Any]
+Handler = Callable[[Ports, Message, datetime], Result]
+
+
+def apply(ports: Ports, message: Message) -> Message:
+    """Judge and carry out a command; the message tells what became of it, and is saved."""
+    if message.status.final:
+        return message
+    now = ports.clock.now()
+    try:
+        done = message.completed(now, _HANDLERS[message.request.action](ports, message, now))
+    except RezError as error:
+        done = message.failed(now, type(error).__name__, error.problems)
+    ports.messages.save(done)
+    return done
+
+
+def _create(ports: Ports, message: Message, now: datetime) -> Result:
+    request = message.request
+    definition, _ = checked_definition(request.schedule or {}, now=message.created_date, actions=ports.actions)
+    schedule = created(
+        definition,
+        schedule_id=request.schedule_id or "",
+        created_by=message.created_by,
+        now=now,
+        target=ports.actions.target(definition.target_type, definition.payload),
+    )
+    ports.schedules.add(schedule)
+    ports.engine.arm(schedule)
+    return {"revision": schedule.revision}
+
+
+def _update(ports: Ports, message: Message, now: datetime) -> Result:
+    before = _settled(ports, message, now)
+    definition, _ = checked_definition(
+        merged_definition(before, message.request),
+        now=message.created_date,
+        actions=ports.actions,
+        expression_before=before.definition.schedule_expression,
+    )
+    target = ports.actions.target(definition.target_type, definition.payload)
+    after = before.updated(definition, now, target=target)
+    if after.pause is not None:
+        after = replace(after, pause=replace(after.pause, since=now))
+    ports.schedules.replace(after, before)
+    _record_pause(ports, before, now)
+    ports.engine.arm(after)
+    return {"revision": after.revision}
+
+
+def _pause(ports: Ports, message: Message, now: datetime) -> Result:
+    before = _settled(ports, message, now)
+    request = message.request
+    after = before.paused(Pause(since=now, by=message.created_by, reason=request.reason, until=request.until))
+    ports.schedules.replace(after, before)
+    ports.engine.arm(after)
+    cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was paused") if request.cancel else 0
+    return {"revision": after.revision, "cancelled": cancelled}
+
+
+def _resume(ports: Ports, message: Message, now: datetime) -> Result:
+    before = _settled(ports, message, now)
+    return {"revision": resume(ports, before, now).revision}
+
+
+def resume(ports: Ports, before: Schedule, at: datetime) -> Schedule:
+    """Resume a paused schedule as of ``at``: one entry tells of what the pause let pass. Also what the
+    engine does when a pause's ``until`` comes."""
+    after = before.resumed(at)
+    ports.schedules.replace(after, before)
+    _record_pause(ports, before, floor_second(at))
+    ports.engine.arm(after)
+    return after
+
+
+def _delete(ports: Ports, message: Message, now: datetime) -> Result:
+    before = _settled(ports, message, now)
+    after = before.deleted(now)
+    ports.schedules.replace(after, before)
+    _record_pause(ports, before, now)
+    ports.engine.disarm(after.id)
+    cancel = message.request.cancel
+    cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was deleted") if cancel else 0
+    return {"revision": after.revision, "cancelled": cancelled}
+
+
+def _run(ports: Ports, message: Message, now: datetime) -> Result:
+    schedule = _reached(ports, message)
+    payload = message.request.payload
+    target = schedule.target
+    if payload is not None:
+        checked_payload(schedule.definition.target_type, payload, ports.actions)
+        target = ports.actions.target(schedule.definition.target_type, payload)
+    run = asked_execution(schedule, floor_second(now), Cause.RUN, message.id, now, payload=payload, target=target)
+    _queue(ports, [run])
+    return {"execution_id": run.id}
+
+
+def _backfill(ports: Ports, message: Message, now: datetime) -> Result:
+    schedule = _reached(ports, message)
+    times = backfill_times(schedule, message.request, now)
+    one_by_one = schedule.definition.overlap is not Overlap.ALLOW
+    busy = ports.ledger.in_flight(schedule.id).total > 0
+    executions = [
+        asked_execution(
+            schedule, time, Cause.BACKFILL, message.id, now, held=one_by_one and (busy or number > 0)
+        )
+        for number, time in enumerate(times)
+    ]
+    _queue(ports, executions)
+    return {"count": len(executions)}
+
+
+def _retry(ports: Ports, message: Message, now: datetime) -> Result:
+    execution = execution_for(ports, _caller(message), message.request.execution_id or "")
+    if not _requeue(ports, execution, now):
+        raise Conflict(
+            f"Execution '{execution.id}' is {execution.status}: only a failed or cancelled one can be retried.",
+            code="not_retryable",
+        )
+    return {"execution_id": execution.id}
+
+
+def _cancel(ports: Ports, message: Message, now: datetime) -> Result:
+    execution = execution_for(ports, _caller(message), message.request.execution_id or "")
+    detail = message.request.reason or f"cancelled by {message.created_by}"
+    if not ports.ledger.cancel(execution.id, now, detail):
+        raise Conflict(f"Execution '{execution.id}' is {execution.status} already.", code="already_final")
+    return {"execution_id": execution.id}
+
+
+def _redrive(ports: Ports, message: Message, now: datetime) -> Result:
+    request = message.request
+    owner = _caller(message).owner_filter
+    query = ExecutionQuery(owner=owner, schedule_id=request.schedule_id, dead_letter=True, limit=request.limit)
+    count = 0
+    for execution_id in ports.ledger.dead_letters(query):
+        execution = ports.ledger.get(execution_id)
+        count += execution is not None and _requeue(ports, execution, now)
+    return {"count": count}
+
+
+_HANDLERS: dict[CommandAction, Handler] = {
+    CommandAction.CREATE: _create,
+    CommandAction.UPDATE: _update,
+    CommandAction.DELETE: _delete,
+    CommandAction.PAUSE: _pause,
+    CommandAction.RESUME: _resume,
+    CommandAction.RUN: _run,
+    CommandAction.BACKFILL: _backfill,
+    CommandAction.RETRY: _retry,
+    CommandAction.CANCEL: _cancel,
+    CommandAction.REDRIVE: _redrive,
+}
+
+
+def _caller(message: Message) -> Caller:
+    return Caller(message.created_by, admin=message.admin)
+
+
+def _reached(ports: Ports, message: Message) -> Schedule:
+    """The schedule the command is about, at the revision that the command names."""
+    schedule = schedule_for(ports, _caller(message), message.request.schedule_id or "")
+    check_revision(schedule, message.request.revision)
+    return schedule
+
+
+def _settled(ports: Ports, message: Message, now: datetime) -> Schedule:
+    """The same, after everything due by now has been fired."""
+    return ports.engine.settle(_reached(ports, message), now)
+
+
+def _queue(ports: Ports, executions: list[Execution]) -> None:
+    ports.ledger.add(executions)
+    ports.topic.publish_work(executions)
+
+
+def _requeue(ports: Ports, execution: Execution, now: datetime) -> bool:
+    """Queue a failed or cancelled execution again; its event age counts from now."""
+    schedule = ports.schedules.get(execution.schedule_id)
+    if schedule is None:
+        raise NotFound(f"The schedule of execution '{execution.id}' is gone.", code="schedule_not_found")
+    age = timedelta(seconds=schedule.definition.policies.retry.max_event_age_seconds)
+    queued = ports.ledger.requeue(execution.id, now, now + age)
+    if queued:
+        ports.topic.publish_work([replace(execution, status=ExecutionStatus.QUEUED)])
+    return queued
+
+
+def _record_pause(ports: Ports, before: Schedule, until: datetime) -> None:
+    """One entry for what the pause of ``before`` let pass, if it was paused and anything passed."""
+    if before.pause is None:
+        return
+    span = passed_in(before.occurrences, before.pause.since, until)
+    if span is not None:
+        detail = before.pause.reason or f"paused by {before.pause.by}"
+        ports.ledger.add([skipped_execution(before, span, Reason.PAUSED, until, detail=detail)])

@@ -1,0 +1,75 @@
+"""Checking a definition: every problem at once, before anything is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rez_agent.domain.errors import Invalid, Problem
+from rez_agent.domain.expression import parse
+from rez_agent.domain.reading import read
+from rez_agent.domain.schedule import ScheduleDefinition, TargetType
+from rez_agent.ports import Actions
+
+PAYLOAD_AT_MOST = 262_144
+"""Bytes of a payload as JSON: EventBridge Scheduler's own limit (256 KB), so that both hosts agree."""
+
+
+def checked_definition(
+    document: Mapping[str, Any], *, now: datetime, actions: Actions, expression_before: str | None = None
+) -> tuple[ScheduleDefinition, list[Problem]]:
+    """The definition that ``document`` says, and warnings about it.
+
+    Raises :class:`Invalid` with all problems: of the shape, the expression, the zone, the payload. An
+    ``at`` in the past is refused, since nothing would ever fire, unless it is ``expression_before``: an
+    edit may leave a spent expression as it stands.
+    """
+    problems: list[Problem] = []
+    definition: ScheduleDefinition | None = None
+    try:
+        definition = read(ScheduleDefinition, document)
+    except Invalid as error:
+        problems += error.problems
+    warnings = _expression_problems(document, now, expression_before, problems)
+    problems += _payload_problems(document, actions)
+    if problems or definition is None:
+        raise Invalid.of(problems)
+    return definition, warnings
+
+
+def checked_payload(target_type: str, payload: Mapping[str, Any], actions: Actions) -> None:
+    """Raises :class:`Invalid` with all that is wrong with a payload for ``target_type``."""
+    problems = _payload_problems({"target_type": target_type, "payload": payload}, actions)
+    if problems:
+        raise Invalid.of(problems)
+
+
+def _expression_problems(
+    document: Mapping[str, Any], now: datetime, before: str | None, problems: list[Problem]
+) -> list[Problem]:
+    """Adds what is wrong with expression and zone to ``problems``; returns warnings."""
+    text, timezone = document.get("schedule_expression"), document.get("timezone", "UTC")
+    if not isinstance(text, str) or not isinstance(timezone, str):
+        return []  # the shape's own problem says so
+    try:
+        expression = parse(text, timezone)
+    except Invalid as error:
+        problems += error.problems
+        return []
+    past = None if text == before else expression.check_future(now)
+    if past is not None:
+        problems.append(past)
+    return expression.warnings()
+
+
+def _payload_problems(document: Mapping[str, Any], actions: Actions) -> list[Problem]:
+    target_type, payload = document.get("target_type"), document.get("payload", {})
+    if target_type not in set(TargetType) or not isinstance(payload, dict):
+        return []  # the shape's own problem says so
+    size = len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > PAYLOAD_AT_MOST:
+        text = f"The payload is {size} bytes of JSON; {PAYLOAD_AT_MOST} are allowed. Keep large data at the target."
+        return [Problem("payload_too_large", text, "/payload")]
+    return [problem.under("/payload") for problem in actions.check(str(target_type), payload)]

@@ -1,0 +1,151 @@
+"""Submitting a command: checked at the edge, stored as a message, published to the scheduler.
+
+What can be known now is refused now, with all problems at once. The rest (a name taken in between, a
+revision that moved on) is judged when the command is applied; the message tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rez_agent.domain.command import BACKFILL_AT_MOST, CommandAction, Message, ScheduleCreationRequest
+from rez_agent.domain.errors import Conflict, Invalid, Problem, QuotaExceeded, RevisionConflict
+from rez_agent.domain.schedule import Schedule
+from rez_agent.ports import Ports
+from rez_agent.usecases.callers import Caller, execution_for, schedule_for
+from rez_agent.usecases.changes import merged_definition
+from rez_agent.usecases.checking import checked_definition, checked_payload
+
+BEFORE = timedelta(microseconds=1)
+"""Makes an exclusive lower bound inclusive."""
+
+SCHEDULES_PER_OWNER = 2_000_000
+"""The quota of living schedules per owner, unless the host's settings say otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An accepted command: durable, on its way. ``warnings`` are for the caller, nothing is wrong."""
+
+    message: Message
+    warnings: tuple[Problem, ...] = ()
+
+
+def submit(
+    ports: Ports, caller: Caller, request: ScheduleCreationRequest, *, quota: int = SCHEDULES_PER_OWNER
+) -> Submitted:
+    """Accept a command. Raises what it can know to be wrong; then nothing is stored."""
+    now = ports.clock.now()
+    request, warnings = _checked(ports, caller, request, now, quota)
+    message = Message(
+        id=ports.random.new_id("msg", now),
+        request=request,
+        created_by=caller.name,
+        admin=caller.admin,
+        created_date=now,
+        updated_date=now,
+        schedule_id=request.schedule_id,
+    )
+    ports.messages.add(message)
+    ports.topic.publish_command(message)
+    return Submitted(message, tuple(warnings))
+
+
+def _checked(
+    ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime, quota: int
+) -> tuple[ScheduleCreationRequest, list[Problem]]:
+    """The request, completed with the ids it will have, and warnings."""
+    match request.action:
+        case CommandAction.CREATE:
+            return _checked_create(ports, caller, request, now, quota)
+        case CommandAction.UPDATE:
+            return request, _checked_update(ports, caller, request, now)
+        case CommandAction.RETRY | CommandAction.CANCEL:
+            execution = execution_for(ports, caller, request.execution_id or "")
+            return replace_ids(request, execution.schedule_id), []
+        case CommandAction.REDRIVE:
+            if request.schedule_id is not None:
+                schedule_for(ports, caller, request.schedule_id)
+            return request, []
+        case _:
+            _check_change(ports, caller, request, now)
+            return request, []
+
+
+def replace_ids(request: ScheduleCreationRequest, schedule_id: str) -> ScheduleCreationRequest:
+    """The request with the id of the schedule it is about."""
+    return request.model_copy(update={"schedule_id": schedule_id})
+
+
+def _checked_create(
+    ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime, quota: int
+) -> tuple[ScheduleCreationRequest, list[Problem]]:
+    definition, warnings = checked_definition(request.schedule or {}, now=now, actions=ports.actions)
+    if ports.schedules.named(caller.name, definition.name) is not None:
+        raise name_taken(definition.name)
+    if ports.schedules.living(caller.name) >= quota:
+        raise QuotaExceeded(f"You have {quota} schedules, as many as allowed. Delete some first.")
+    return replace_ids(request, request.schedule_id or ports.random.new_id("sch", now)), warnings
+
+
+def _checked_update(
+    ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime
+) -> list[Problem]:
+    schedule = schedule_for(ports, caller, request.schedule_id or "")
+    check_revision(schedule, request.revision)
+    _, warnings = checked_definition(
+        merged_definition(schedule, request),
+        now=now,
+        actions=ports.actions,
+        expression_before=schedule.definition.schedule_expression,
+    )
+    return warnings
+
+
+def _check_change(ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime) -> None:
+    schedule = schedule_for(ports, caller, request.schedule_id or "")
+    check_revision(schedule, request.revision)
+    if request.until is not None and request.until <= now:
+        raise Invalid("'until' must lie in the future.", problems=[_until_in_past()])
+    if request.action is CommandAction.RESUME and schedule.pause is None:
+        raise Conflict(f"Schedule '{schedule.definition.name}' is not paused.", code="not_paused")
+    if request.payload is not None:
+        checked_payload(schedule.definition.target_type, request.payload, ports.actions)
+    if request.action is CommandAction.BACKFILL:
+        backfill_times(schedule, request, now)
+
+
+def _until_in_past() -> Problem:
+    return Problem("invalid_value", "'until' must lie in the future: the pause would be over.", "/until")
+
+
+def backfill_times(schedule: Schedule, request: ScheduleCreationRequest, now: datetime) -> list[datetime]:
+    """The occurrences that a backfill covers, oldest first: from ``from`` to ``to``, neither later than now.
+
+    Raises Invalid ``backfill_too_large`` beyond :data:`BACKFILL_AT_MOST`.
+    """
+    if request.from_ is None or request.to is None:
+        raise Invalid("A backfill needs 'from' and 'to'.")
+    first, last = request.from_, min(request.to, now)
+    if first > last:
+        return []
+    times = schedule.occurrences.between(first - BEFORE, last, BACKFILL_AT_MOST + 1)
+    if len(times) > BACKFILL_AT_MOST:
+        text = f"The backfill covers more than {BACKFILL_AT_MOST} occurrences. Ask for a shorter stretch at a time."
+        raise Invalid(text, code="backfill_too_large")
+    return times
+
+
+def check_revision(schedule: Schedule, revision: int | None) -> None:
+    """Raises RevisionConflict when the caller names another revision than the present one."""
+    if revision is not None and revision != schedule.revision:
+        raise RevisionConflict(
+            f"The schedule is at revision {schedule.revision}, not {revision}. Read it again and repeat the change."
+        )
+
+
+def name_taken(name: str) -> Conflict:
+    """The error for a second living schedule of one name."""
+    text = f"You have a schedule named '{name}' already. Choose another name, or update that one."
+    return Conflict(text, code="name_taken", problems=[Problem("name_taken", text, "/name")])
