@@ -25,11 +25,7 @@ demo: setup ## See it work: a server, a target and three schedules, one of which
 
 .PHONY: check
 check: setup ## Check format, lint, the order of imports, types, and that nothing is left over
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/lint-imports
-	$(BIN)/mypy
-	scripts/leftovers
+	@scripts/check
 
 .PHONY: format
 format: setup ## Format the code and mend what ruff can mend by itself
