@@ -1,0 +1,225 @@
+"""Which days a cron expression names, as sets that answer "the next one?" without stepping through days.
+
+What a day rule picks depends only on how a year is laid out, and there are fourteen layouts: the weekday of
+1 January, leap or not. So a rule is worked out at most fourteen times, and a search over two centuries
+costs a look into a table per year at most. Days are numbered from 1970-01-01, which is day 0.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from calendar import isleap
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+FIRST_YEAR = 1970
+LAST_YEAR = 2199
+ALL_YEARS = tuple(range(FIRST_YEAR, LAST_YEAR + 1))
+ALL_MONTHS = tuple(range(1, 13))
+NO_DAY = 10_000
+"""Stands for "no further day in this year": a row far behind any year's end."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST_DAYS = tuple(date(year, 1, 1).toordinal() - _EPOCH for year in range(FIRST_YEAR, LAST_YEAR + 2))
+_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_SATURDAY, _SUNDAY = 6, 0
+
+
+class Month(NamedTuple):
+    """A month's layout: the weekday of its first day (0 is Sunday) and its number of days."""
+
+    first_weekday: int
+    length: int
+
+    def weekday(self, day: int) -> int:
+        """The weekday of the ``day``-th, 0 for Sunday to 6 for Saturday."""
+        return (self.first_weekday + day - 1) % 7
+
+    def nearest_weekday(self, day: int) -> int:
+        """The day from Monday to Friday nearest to the ``day``-th, never leaving the month."""
+        weekday = self.weekday(day)
+        if weekday == _SATURDAY:
+            return day - 1 if day > 1 else day + 2
+        if weekday == _SUNDAY:
+            return day + 1 if day < self.length else day - 2
+        return day
+
+
+@dataclass(frozen=True, slots=True)
+class DaysOfMonth:
+    """``1,15``: the days with these numbers, where the month has them."""
+
+    days: tuple[int, ...]
+
+    def pick(self, month: Month) -> list[int]:
+        """The matching days of a month laid out like ``month``; so for every rule below."""
+        return [day for day in self.days if day <= month.length]
+
+
+@dataclass(frozen=True, slots=True)
+class LastDay:
+    """``L``: the last day of the month; ``L-3``: so many days before it, where the month has that day."""
+
+    before: int = 0
+
+    def pick(self, month: Month) -> list[int]:
+        day = month.length - self.before
+        return [day] if day >= 1 else []
+
+
+@dataclass(frozen=True, slots=True)
+class LastWeekday:
+    """``LW``: the month's last day from Monday to Friday."""
+
+    def pick(self, month: Month) -> list[int]:
+        return [month.nearest_weekday(month.length)]
+
+
+@dataclass(frozen=True, slots=True)
+class NearestWeekday:
+    """``15W``: the day from Monday to Friday nearest the 15th; none where the month lacks the day named."""
+
+    day: int
+
+    def pick(self, month: Month) -> list[int]:
+        return [month.nearest_weekday(self.day)] if self.day <= month.length else []
+
+
+@dataclass(frozen=True, slots=True)
+class Weekdays:
+    """``MON-FRI``: every such day of the week; 1 is Sunday, 7 is Saturday, as EventBridge counts."""
+
+    weekdays: tuple[int, ...]
+
+    def pick(self, month: Month) -> list[int]:
+        return [day for day in range(1, month.length + 1) if month.weekday(day) + 1 in self.weekdays]
+
+
+@dataclass(frozen=True, slots=True)
+class NthWeekday:
+    """``TUE#2``: the second Tuesday; none where the month has no such fifth."""
+
+    weekday: int
+    nth: int
+
+    def pick(self, month: Month) -> list[int]:
+        day = 1 + (self.weekday - 1 - month.first_weekday) % 7 + 7 * (self.nth - 1)
+        return [day] if day <= month.length else []
+
+
+@dataclass(frozen=True, slots=True)
+class LastOfWeekday:
+    """``FRIL``: the last Friday of the month."""
+
+    weekday: int
+
+    def pick(self, month: Month) -> list[int]:
+        return [month.length - (month.weekday(month.length) + 1 - self.weekday) % 7]
+
+
+DayRule = DaysOfMonth | LastDay | LastWeekday | NearestWeekday | Weekdays | NthWeekday | LastOfWeekday
+
+EVERY_DAY = DaysOfMonth(tuple(range(1, 32)))
+
+
+class YearTable(NamedTuple):
+    """A year's matching days as rows, 1 January being 0; ``following[row]`` is the first from ``row`` on."""
+
+    rows: array[int]
+    following: array[int]
+
+
+class Days:
+    """The days from 1970 to 2199 that months, years and a day rule pick together.
+
+    A value, apart from tables worked out when first needed; safe to share between threads.
+    """
+
+    __slots__ = ("_layouts", "_months", "_rule", "_years")
+
+    def __init__(self, rule: DayRule, months: tuple[int, ...], years: tuple[int, ...]) -> None:
+        self._rule = rule
+        self._months = months
+        self._years = years
+        self._layouts: dict[tuple[int, bool], YearTable] = {}
+
+    def table(self, day: int) -> tuple[int, YearTable | None]:
+        """The first day of the year that holds ``day``, and that year's table; None where no day matches."""
+        index = bisect_right(_FIRST_DAYS, day) - 1
+        return _FIRST_DAYS[index], self._year(FIRST_YEAR + index)
+
+    def on_or_after(self, day: int) -> int | None:
+        """The first matching day that is not before ``day``."""
+        index = max(bisect_right(_FIRST_DAYS, day) - 1, 0)
+        table = self._year(FIRST_YEAR + index)
+        if table is not None:
+            row = table.following[max(day - _FIRST_DAYS[index], 0)]
+            if row != NO_DAY:
+                return _FIRST_DAYS[index] + row
+        for year in self._years[bisect_right(self._years, FIRST_YEAR + index) :]:
+            table = self._year(year)
+            if table is not None:
+                return _FIRST_DAYS[year - FIRST_YEAR] + table.rows[0]
+        return None
+
+    def on_or_before(self, day: int) -> int | None:
+        """The last matching day that is not after ``day``."""
+        index = bisect_right(_FIRST_DAYS, day) - 1
+        for year in reversed(self._years[: bisect_right(self._years, FIRST_YEAR + index)]):
+            table = self._year(year)
+            first = _FIRST_DAYS[year - FIRST_YEAR]
+            at = bisect_right(table.rows, day - first) if table is not None else 0
+            if table is not None and at > 0:
+                return first + table.rows[at - 1]
+        return None
+
+    def count(self, low: int, high: int) -> int:
+        """How many matching days lie in ``[low, high)``."""
+        first = max(bisect_right(_FIRST_DAYS, low) - 1, 0)
+        last = min(bisect_right(_FIRST_DAYS, high), len(ALL_YEARS))
+        total = 0
+        for index in range(first, last):
+            table = self._year(FIRST_YEAR + index)
+            if table is not None:
+                start = _FIRST_DAYS[index]
+                total += bisect_left(table.rows, high - start) - bisect_left(table.rows, low - start)
+        return total
+
+    def __contains__(self, day: int) -> bool:
+        first, table = self.table(day)
+        return table is not None and table.following[day - first] == day - first
+
+    def _year(self, year: int) -> YearTable | None:
+        at = bisect_left(self._years, year)
+        if at == len(self._years) or self._years[at] != year:
+            return None
+        layout = (_FIRST_DAYS[year - FIRST_YEAR] + 4) % 7, isleap(year)  # 1970 began on a Thursday
+        table = self._layouts.get(layout)
+        if table is None:
+            self._layouts[layout] = table = self._lay_out(*layout)
+        return table if table.rows else None
+
+    def _lay_out(self, weekday: int, leap: bool) -> YearTable:  # noqa: FBT001 - half of a layout's key
+        rows = array("h")
+        start = 0
+        for number, days in enumerate(_LENGTHS, start=1):
+            length = days + (leap and number == 2)
+            if number in self._months:
+                month = Month((weekday + start) % 7, length)
+                rows.extend(start + day - 1 for day in self._rule.pick(month))
+            start += length
+        following = array("h", [NO_DAY]) * (start + 2)
+        low = 0
+        for row in rows:
+            following[low : row + 1] = array("h", [row]) * (row + 1 - low)
+            low = row + 1
+        return YearTable(rows, following)
+
+
+@lru_cache(maxsize=4096)
+def days_of(rule: DayRule, months: tuple[int, ...], years: tuple[int, ...]) -> Days:
+    """:class:`Days`, shared by all expressions that name the same ones."""
+    return Days(rule, months, years)
