@@ -217,7 +217,7 @@ class CronTimeline:
 
 
 class RateTimeline:
-    """A grid of elapsed time from its anchor on; the clocks of no zone matter to it."""
+    """A grid of elapsed time from its anchor on, within 1970 to 2199; no zone's clocks matter to it."""
 
     __slots__ = ("_interval",)
 
@@ -229,9 +229,8 @@ class RateTimeline:
     ) -> int | None:
         """See :class:`Timeline`. The anchor itself is the first instant."""
         base = _grid(start, anchor)
-        found = base
-        if after >= base:
-            found = base + ((after - base) // self._interval + 1) * self._interval
+        after = max(after, EARLIEST)
+        found = base if after < base else after + self._interval - (after - base) % self._interval
         return found if found <= _last(end) else None
 
     def previous_epoch(
@@ -240,7 +239,8 @@ class RateTimeline:
         """See :class:`Timeline`."""
         base = _grid(start, anchor)
         last = min(before - 1, _last(end))
-        return base + (last - base) // self._interval * self._interval if last >= base else None
+        found = last - (last - base) % self._interval
+        return found if found >= base and found > EARLIEST else None
 
     def count_epochs(
         self,
@@ -252,10 +252,9 @@ class RateTimeline:
     ) -> int:
         """See :class:`Timeline`."""
         base = _grid(start, anchor)
-        last = min(until, _last(end))
-        upto_last = (last - base) // self._interval + 1 if last >= base else 0
-        upto_after = (after - base) // self._interval + 1 if after >= base else 0
-        return max(upto_last - upto_after, 0)
+        before_first = max(after, EARLIEST, base - 1) - base
+        last = min(until, _last(end)) - base
+        return max(last // self._interval - before_first // self._interval, 0)
 
 
 class AtTimeline:
