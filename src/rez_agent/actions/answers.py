@@ -1,0 +1,138 @@
+"""What an answer, or the lack of one, means: success, failure for good, or worth another attempt."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from rez_agent.actions.base import failed
+from rez_agent.actions.guarded_http import Flight
+from rez_agent.domain.action import RESPONSE_KEPT, Outcome
+
+BODY_READ_MAX = 1_048_576
+"""Bytes of a response that are read at most; then the connection is dropped."""
+
+RETRY_AFTER_MAX = 7 * 86_400.0
+"""Seconds: a longer wait asked for is cut to this."""
+
+_ABSURD = 366 * 86_400.0
+_CHUNK = 65_536
+_RETRIED = frozenset({408, 425, 429})
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+async def read_body(response: aiohttp.ClientResponse, keep: int) -> tuple[bytes, bool]:
+    """The first ``keep`` bytes of the (decompressed) body, and whether there is more of it.
+
+    Reads to the end, so that the connection can be used again, but never more than
+    :data:`BODY_READ_MAX` bytes.
+    """
+    content = response.content
+    if content.at_eof():
+        return b"", False
+    kept = await content.read(_CHUNK)
+    read = len(kept)
+    while not content.at_eof() and read < BODY_READ_MAX:
+        chunk = await content.read(_CHUNK)
+        read += len(chunk)
+        if len(kept) < keep:
+            kept += chunk
+    return kept[:keep], read > keep or not content.at_eof()
+
+
+def text_of(body: bytes, charset: str | None) -> str:
+    """The body as text: in UTF-8, else in the charset it declares, else with what can't be read replaced."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        try:
+            return body.decode(charset or "utf-8", "replace")
+        except LookupError:
+            return body.decode("utf-8", "replace")
+
+
+def within_kept(text: str) -> tuple[str, bool]:
+    """``text`` cut to what the ledger keeps, and whether anything was cut."""
+    if len(text) * 3 <= RESPONSE_KEPT:
+        return text, False
+    data = text.encode("utf-8", "replace")
+    if len(data) <= RESPONSE_KEPT:
+        return text, False
+    return data[:RESPONSE_KEPT].decode("utf-8", "ignore"), True
+
+
+def status_failure(response: aiohttp.ClientResponse, now: datetime) -> Outcome:
+    """The failure that a status outside the range of success is; without the response's text."""
+    status = response.status
+    told = f"The target answered {status}{' ' + response.reason if response.reason else ''}."
+    if 300 <= status < 400 and "Location" in response.headers:
+        text = f"{told} Redirects are followed only when 'follow_redirects' asks for it."
+        return Outcome(ok=False, code="redirect", error=text, permanent=True, response_status=status)
+    retried = status in _RETRIED or status >= 500
+    wait = retry_after(response.headers.get("Retry-After"), now) if retried else None
+    return Outcome(
+        ok=False, code="status", error=told, permanent=not retried, retry_after=wait, response_status=status
+    )
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that ``Retry-After`` (RFC 9110, 10.2.3) asks for: a number of seconds, or a date.
+
+    None when it is absent, can't be read, lies in the past or more than a year ahead; at most
+    :data:`RETRY_AFTER_MAX`.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    seconds: float
+    if _SECONDS.fullmatch(value):
+        seconds = float(value)
+    else:
+        try:
+            date = parsedate_to_datetime(value)
+            seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return None
+    return min(seconds, RETRY_AFTER_MAX) if 0 <= seconds <= _ABSURD else None
+
+
+def failure_of(error: Exception, flight: Flight) -> Outcome:
+    """The failure that an exception of the HTTP client is."""
+    if flight.forbidden:
+        return failed("forbidden_target", flight.forbidden, permanent=True)
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return failed("refused", f"{flight.host}:{flight.port} refused the connection.")
+    kind = next((kind for kind in _FAILURES if isinstance(error, kind)), Exception)
+    code, text = _FAILURES[kind]
+    told = text.format(where=f"{flight.host}:{flight.port}", host=flight.host, why=_why(error))
+    return failed(code, told, permanent=kind in _FOR_GOOD)
+
+
+_FAILURES: dict[type[Exception], tuple[str, str]] = {
+    # The first that fits counts: a class stands before the classes it is derived from.
+    aiohttp.ClientConnectorCertificateError: ("tls", "The certificate of {where} is not trusted: {why}."),
+    aiohttp.ClientConnectorSSLError: ("tls", "No TLS connection with {where}: {why}."),
+    aiohttp.ClientConnectorDNSError: ("dns", "The name {host} could not be resolved."),
+    aiohttp.ClientConnectorError: ("unreachable", "No connection to {where}: {why}."),
+    aiohttp.InvalidURL: ("invalid_url", "The URL can't be called."),
+    aiohttp.ServerDisconnectedError: ("reset", "{where} closed the connection before it had answered."),
+    aiohttp.ClientOSError: ("reset", "{where} closed the connection before it had answered."),
+    aiohttp.ClientPayloadError: ("reset", "{where} broke off in the middle of its answer."),
+    aiohttp.ClientError: ("bad_response", "{where} answered what is not valid HTTP ({why})."),
+    ConnectionError: ("reset", "{where} closed the connection before it had answered."),
+    Exception: ("internal_error", "The request failed ({why})."),
+}
+_FOR_GOOD = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL)
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return str(getattr(error.certificate_error, "verify_message", "")) or "it could not be verified"
+        case aiohttp.ClientConnectorError():
+            return error.strerror or type(error.os_error).__name__
+        case _:
+            return type(error).__name__

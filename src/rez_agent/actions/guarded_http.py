@@ -1,0 +1,223 @@
+"""The one way out to the network for actions: an aiohttp session that refuses forbidden addresses.
+
+The guard stands where a socket is made, because only there the address is known that will be connected to:
+names are resolved by then (whatever a resolver answered the second time), and addresses written in the URL,
+which never reach a resolver, come by as well. A connection that is kept alive is used again only for the
+host, port and scheme for which it was made, so an exception for one name never serves another.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from rez_agent.actions.addresses import AllowList, forbidden_text
+from rez_agent.actions.threads import Threads
+
+_NAME_LOOKUPS = 64
+_DNS_CACHE_SECONDS = 10
+_MAX_LINE = 8_190
+_MAX_HEADERS = 128
+
+_AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+
+
+class Flight:
+    """One request on its way: for whom a connection is made, what was refused, and how long phases took.
+
+    Times are milliseconds; None where the phase did not happen (a connection was used again).
+    """
+
+    __slots__ = ("_begun", "connect", "host", "name", "opened", "port", "refused")
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self.refused: tuple[str, str] | None = None
+        self.opened = 0
+        self.name: float | None = None
+        self.connect: float | None = None
+        self._begun = [0.0, 0.0]
+
+    def begin(self, phase: int, at: float) -> None:
+        """A phase (0: name, 1: connection, the name within it) began ``at`` seconds."""
+        self._begun[phase] = at
+
+    def end(self, phase: int, at: float) -> None:
+        """The phase ended."""
+        took = (at - self._begun[phase]) * 1000
+        if phase == 0:
+            self.name = took
+        else:
+            self.connect = took - (self.name or 0.0)
+
+    @property
+    def forbidden(self) -> str | None:
+        """What was refused and how to allow it, if every address that was tried was refused."""
+        if self.refused is None or self.opened:
+            return None
+        address, why = self.refused
+        return forbidden_text(self.host, address, self.port, why)
+
+
+_flight: ContextVar[Flight | None] = ContextVar("rez_agent_flight", default=None)
+
+
+def flight_to(url: URL) -> Flight:
+    """A flight for a request to ``url``."""
+    return Flight(plain_name(url.raw_host or ""), url.port or 0)
+
+
+class ForbiddenAddress(OSError):
+    """The guard refused to make a socket for an address."""
+
+
+def plain_name(raw_host: str) -> str:
+    """A host as it is compared: in lower case, without trailing dots."""
+    return raw_host.lower().rstrip(".")
+
+
+class GuardedHttp:
+    """Requests to allowed addresses only: no proxies, no cookies, no redirects, no total time limit.
+
+    ``resolver`` looks names up (the system's own by default). ``tls`` verifies servers (the system's trusted
+    authorities by default). ``monotonic`` gives seconds that never run back. Usable between :meth:`start`
+    and :meth:`close`, in the loop that ran :meth:`start`.
+    """
+
+    def __init__(
+        self,
+        allowed: AllowList,
+        *,
+        monotonic: Callable[[], float],
+        resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.allowed = allowed
+        self._monotonic = monotonic
+        self._resolver = resolver
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Make ready to send. Not to be called twice without :meth:`close` between."""
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            resolver=self._resolver or SystemNames(),
+            ttl_dns_cache=_DNS_CACHE_SECONDS,
+            ssl=self._tls or True,
+            socket_factory=self._make_socket,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            trust_env=False,
+            trace_configs=[self._tracing()],
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+            max_headers=_MAX_HEADERS,
+        )
+
+    async def close(self) -> None:
+        """Close every connection. May be called at any time, also twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(
+        self, flight: Flight, method: str, url: URL, headers: dict[str, str], body: bytes | None
+    ) -> aiohttp.ClientResponse:
+        """Send a request and return when the head of the answer is there; its caller releases it.
+
+        ``flight`` was made for ``url``. Raises what aiohttp raises; then ``flight.forbidden`` tells whether
+        the guard was the reason. The caller sets the time limit.
+        """
+        if self._session is None:
+            raise RuntimeError("the HTTP session has not been started")
+        _flight.set(flight)
+        return await self._session.request(
+            method, url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=flight
+        )
+
+    def _make_socket(self, info: _AddressInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        flight = _flight.get()
+        if flight is None:
+            raise ForbiddenAddress("a connection that no request asked for")
+        why = self.allowed.refusal(flight.host, str(address[0]), int(address[1]))
+        if why is not None:
+            flight.refused = (str(address[0]), why)
+            raise ForbiddenAddress(why)
+        flight.opened += 1
+        return socket.socket(family, kind, protocol)
+
+    def _tracing(self) -> aiohttp.TraceConfig:
+        """Times the phases that a connection kept alive skips; the flight is the trace's context."""
+        clock = self._monotonic
+
+        async def name_begins(_: Any, flight: Flight, __: Any) -> None:
+            flight.begin(0, clock())
+
+        async def name_ends(_: Any, flight: Flight, __: Any) -> None:
+            flight.end(0, clock())
+
+        async def connect_begins(_: Any, flight: Flight, __: Any) -> None:
+            flight.begin(1, clock())
+
+        async def connect_ends(_: Any, flight: Flight, __: Any) -> None:
+            flight.end(1, clock())
+
+        config = aiohttp.TraceConfig(trace_config_ctx_factory=_context_of)  # type: ignore[arg-type]
+        config.on_dns_resolvehost_start.append(name_begins)  # type: ignore[arg-type]
+        config.on_dns_resolvehost_end.append(name_ends)  # type: ignore[arg-type]
+        config.on_connection_create_start.append(connect_begins)  # type: ignore[arg-type]
+        config.on_connection_create_end.append(connect_ends)  # type: ignore[arg-type]
+        return config
+
+
+def _context_of(trace_request_ctx: Flight) -> Flight | SimpleNamespace:
+    return trace_request_ctx
+
+
+class SystemNames(AbstractResolver):
+    """The system's resolver, in threads of its own: names that hang must not hold up other work."""
+
+    def __init__(self) -> None:
+        self._threads = Threads(_NAME_LOOKUPS, "rez-names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of ``host``. Raises socket.gaierror."""
+        try:
+            found = await self._threads.run(
+                lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            )
+        except UnicodeError:
+            raise socket.gaierror(socket.EAI_NONAME, "not a name that can be looked up") from None
+        return [_result(host, port, info) for info in found]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _result(host: str, port: int, info: tuple[Any, ...]) -> ResolveResult:
+    family, _, protocol, _, address = info
+    zone = f"%{address[3]}" if family == socket.AF_INET6 and address[3] else ""
+    return ResolveResult(
+        hostname=host,
+        host=f"{address[0]}{zone}" if "%" not in address[0] else address[0],
+        port=port,
+        family=family,
+        proto=protocol,
+        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    )

@@ -1,0 +1,92 @@
+"""The web action ``http``: a request that stands in the payload."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from rez_agent.actions.addresses import AllowList
+from rez_agent.actions.base import Payload, invalid_payload
+from rez_agent.actions.references import Keyring
+from rez_agent.actions.request import HttpRequest, read_request
+from rez_agent.actions.sender import Sender
+from rez_agent.actions.signing import signing_key
+from rez_agent.actions.urls import address_problem
+from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.errors import Problem
+
+_CACHED = 2_048
+_CACHED_TEXT_MAX = 8_192
+
+
+class HttpAction:
+    """Sends the request that the payload describes."""
+
+    def __init__(self, sender: Sender, allowed: AllowList) -> None:
+        self._sender = sender
+        self._allowed = allowed
+        self._cached = lru_cache(maxsize=_CACHED)(_read_text)
+
+    def check(self, payload: Payload) -> list[Problem]:
+        """All that is wrong with the payload; secrets must exist and be bound to the request's host."""
+        request = self._read(payload)
+        if isinstance(request, list):
+            return request
+        return request_problems(request, self._allowed, self._sender.keyring)
+
+    def target(self, payload: Payload) -> str:
+        """``host:port``."""
+        request = self._read(payload)
+        return "http:invalid" if isinstance(request, list) else target_of(request)
+
+    async def run(self, work: Work) -> Outcome:
+        """One attempt. Raises only CancelledError."""
+        request = self._read(work.payload)
+        if isinstance(request, list):
+            return invalid_payload(request)
+        return await self._sender.perform(request, work)
+
+    def _read(self, payload: Payload) -> HttpRequest | list[Problem]:
+        """The request, from the cache where the same payload was read before."""
+        try:
+            text = json.dumps(payload)
+        except (TypeError, ValueError, RecursionError):
+            return [Problem("invalid_value", "The payload is not JSON.")]
+        return self._cached(text) if len(text) <= _CACHED_TEXT_MAX else read_request(payload)
+
+
+def target_of(request: HttpRequest) -> str:
+    """The lane that a request belongs to."""
+    return f"[{request.host}]:{request.port}" if ":" in request.host else f"{request.host}:{request.port}"
+
+
+def request_problems(request: HttpRequest, allowed: AllowList, keyring: Keyring) -> list[Problem]:
+    """What forbids a well-formed request here and now: its address, or its secrets."""
+    problem = address_problem(request.url, allowed, "/url")
+    found = [problem] if problem else []
+    places = [request.url]
+    if request.token_url is not None:
+        problem = address_problem(request.token_url, allowed, "/auth/token_url")
+        found.extend([problem] if problem else [])
+        places.append(request.token_url)
+    for ref in request.references:
+        faults = (
+            keyring.problem(ref, url) for url in places if ref.pointer.startswith("/auth") or url is places[0]
+        )
+        found.extend([fault for fault in faults if fault][:1])
+    return found or _signing_problems(request, keyring)
+
+
+def _signing_problems(request: HttpRequest, keyring: Keyring) -> list[Problem]:
+    found = []
+    for ref in request.signing:
+        try:
+            signing_key(keyring.value(ref, request.url))
+        except ValueError:
+            text = "The signing secret is not base64, with or without whsec_ in front."
+            found.append(Problem("invalid_secret", text, ref.pointer))
+    return found
+
+
+def _read_text(text: str) -> HttpRequest | list[Problem]:
+    return read_request(json.loads(text))

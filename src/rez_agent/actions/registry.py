@@ -1,0 +1,89 @@
+"""All kinds of action behind one door: what :class:`rez_agent.ports.Actions` asks of a host."""
+
+from __future__ import annotations
+
+from rez_agent.actions.base import Action, Payload, invalid_payload
+from rez_agent.actions.catalogue import CatalogueAction
+from rez_agent.actions.custom import CustomAction
+from rez_agent.actions.guarded_http import GuardedHttp
+from rez_agent.actions.http import HttpAction
+from rez_agent.actions.notify import NotifyAction
+from rez_agent.actions.sender import Sender
+from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.errors import Problem
+from rez_agent.domain.reading import did_you_mean
+
+WEB_ACTION, NOTIFICATION, CUSTOM = "web_action", "notification", "custom"
+
+
+class Actions:
+    """The kinds of action of a host, by target type and by the action that a payload names.
+
+    ``check`` and ``target`` may be asked from any thread at any time; ``run`` only between :meth:`start` and
+    :meth:`close`, in the loop that ran :meth:`start`.
+    """
+
+    def __init__(
+        self,
+        *,
+        guarded_http: GuardedHttp,
+        sender: Sender,
+        http: HttpAction,
+        catalogue: CatalogueAction,
+        notify: NotifyAction,
+        custom: CustomAction,
+    ) -> None:
+        self._guarded_http = guarded_http
+        self._sender = sender
+        self._web: dict[str, Action] = {"http": http, **dict.fromkeys(catalogue.names, catalogue)}
+        self._notify = notify
+        self._custom = custom
+
+    async def start(self) -> None:
+        """Make ready to run work."""
+        await self._guarded_http.start()
+
+    async def close(self) -> None:
+        """Close every connection. Work still running fails."""
+        await self._sender.close()
+        await self._guarded_http.close()
+
+    def check(self, target_type: str, payload: Payload) -> list[Problem]:
+        """All that is wrong with a payload, pointers relative to it; empty when it can be performed."""
+        found = self._action(target_type, payload)
+        return [found] if isinstance(found, Problem) else found.check(payload)
+
+    def target(self, target_type: str, payload: Payload) -> str:
+        """Whom a checked payload calls: executions with the same target share its concurrency limit."""
+        found = self._action(target_type, payload)
+        return f"{target_type}:unknown" if isinstance(found, Problem) else found.target(payload)
+
+    async def run(self, work: Work) -> Outcome:
+        """Make one attempt. Never raises, except when it is cancelled."""
+        found = self._action(work.target_type, work.payload)
+        if isinstance(found, Problem):
+            return invalid_payload([found])
+        return await found.run(work)
+
+    def _action(self, target_type: str, payload: Payload) -> Action | Problem:
+        if target_type == WEB_ACTION:
+            return self._web_action(payload)
+        if target_type == NOTIFICATION:
+            return self._notify
+        if target_type == CUSTOM:
+            return self._custom
+        known = (WEB_ACTION, NOTIFICATION, CUSTOM)
+        text = f"There is no target type '{target_type}'.{did_you_mean(target_type, known)}"
+        return Problem("unknown_target_type", text)
+
+    def _web_action(self, payload: Payload) -> Action | Problem:
+        name = payload.get("action")
+        if not isinstance(name, str):
+            text = "'action' is 'http' or the name of an entry of the action catalogue."
+            return Problem("missing_field", text, "/action")
+        action = self._web.get(name)
+        if action is None:
+            known = ", ".join(sorted(self._web))
+            text = f"There is no web action '{name}'.{did_you_mean(name, self._web)} Known: {known}."
+            return Problem("unknown_action", text, "/action")
+        return action
