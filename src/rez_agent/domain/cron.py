@@ -217,7 +217,8 @@ def _off_by(field: Field, value: int) -> str:
 def _unknown(field: Field, text: str) -> str:
     if text in ("?", "L", "l"):
         where = "day-of-month and day-of-week"
-        hint = "did you mean `*`?" if text == "?" else f"write {field.span}"
+        plain = text == "?" and field not in (DAY_OF_MONTH, DAY_OF_WEEK)
+        hint = "did you mean `*`?" if plain else f"write {field.span}"
         return f"`{text}` stands only alone, in {where}: {hint}"
     for other in (MONTH, DAY_OF_WEEK):
         if field is not other and text.upper() in other.names:
@@ -273,9 +274,9 @@ def _read_day(
 _SPECIAL_MONTH_DAY = re.compile(
     r"L(?:-(?P<before>\d+))?|(?P<last>LW)|(?P<near>\d+)W", re.ASCII | re.IGNORECASE
 )
-_SPECIAL_WEEKDAY = re.compile(r"(?P<last>\w+)L|(?P<day>\w+)#(?P<nth>\w*)", re.ASCII | re.IGNORECASE)
+_SPECIAL_WEEKDAY = re.compile(r"(?P<last>\d+|[A-Z]{3})L|(?P<day>\w+)#(?P<nth>\w*)", re.ASCII | re.IGNORECASE)
 _IN_MONTH_LIST = re.compile(r"L(-\d+|W)?|\d+W", re.ASCII | re.IGNORECASE)
-_IN_WEEK_LIST = re.compile(r"L|\w+L|\w+#\w*", re.ASCII | re.IGNORECASE)
+_IN_WEEK_LIST = re.compile(r"L|(\d+|[A-Z]{3})L|\w+#\w*", re.ASCII | re.IGNORECASE)
 
 
 def _month_rule(token: _Token) -> DayRule | None:
@@ -335,7 +336,7 @@ def _alone(token: _Token, special: re.Pattern[str], names: str) -> None:
     if special.fullmatch(token.text):
         return
     for part in token.split(","):
-        for piece in re.split(r"[/]", part.text, maxsplit=1):
+        for piece in re.split(r"[/-]", part.text):
             if special.fullmatch(piece):
                 raise Fault(
                     part.position, f"{shown(part.text)} must stand alone: {names} take no list, range or step"
