@@ -43,13 +43,13 @@ async def read_body(response: aiohttp.ClientResponse, keep: int) -> tuple[bytes,
     return kept[:keep], read > keep or not content.at_eof()
 
 
-def text_of(body: bytes, charset: str | None) -> str:
+def text_of(body: bytes, response: aiohttp.ClientResponse) -> str:
     """The body as text: in UTF-8, else in the charset it declares, else with what can't be read replaced."""
     try:
         return body.decode()
     except UnicodeDecodeError:
         try:
-            return body.decode(charset or "utf-8", "replace")
+            return body.decode(response.charset or "utf-8", "replace")
         except LookupError:
             return body.decode("utf-8", "replace")
 

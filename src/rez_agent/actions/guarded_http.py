@@ -12,7 +12,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -36,7 +35,7 @@ class Flight:
     Times are milliseconds; None where the phase did not happen (a connection was used again).
     """
 
-    __slots__ = ("_begun", "connect", "host", "name", "opened", "port", "refused")
+    __slots__ = ("connect", "host", "name", "opened", "port", "refused")
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
@@ -45,19 +44,6 @@ class Flight:
         self.opened = 0
         self.name: float | None = None
         self.connect: float | None = None
-        self._begun = [0.0, 0.0]
-
-    def begin(self, phase: int, at: float) -> None:
-        """A phase (0: name, 1: connection, the name within it) began ``at`` seconds."""
-        self._begun[phase] = at
-
-    def end(self, phase: int, at: float) -> None:
-        """The phase ended."""
-        took = (at - self._begun[phase]) * 1000
-        if phase == 0:
-            self.name = took
-        else:
-            self.connect = took - (self.name or 0.0)
 
     @property
     def forbidden(self) -> str | None:
@@ -109,9 +95,10 @@ class GuardedHttp:
 
     async def start(self) -> None:
         """Make ready to send. Not to be called twice without :meth:`close` between."""
-        connector = aiohttp.TCPConnector(
+        connector = _TimedConnector(
+            self._monotonic,
             limit=0,
-            resolver=self._resolver or SystemNames(),
+            resolver=_TimedNames(self._resolver or SystemNames(), self._monotonic),
             ttl_dns_cache=_DNS_CACHE_SECONDS,
             ssl=self._tls or True,
             socket_factory=self._make_socket,
@@ -121,7 +108,6 @@ class GuardedHttp:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             trust_env=False,
-            trace_configs=[self._tracing()],
             max_line_size=_MAX_LINE,
             max_field_size=_MAX_LINE,
             max_headers=_MAX_HEADERS,
@@ -144,9 +130,7 @@ class GuardedHttp:
         if self._session is None:
             raise RuntimeError("the HTTP session has not been started")
         _flight.set(flight)
-        return await self._session.request(
-            method, url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=flight
-        )
+        return await self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
 
     def _make_socket(self, info: _AddressInfo) -> socket.socket:
         family, kind, protocol, _, address = info
@@ -160,32 +144,40 @@ class GuardedHttp:
         flight.opened += 1
         return socket.socket(family, kind, protocol)
 
-    def _tracing(self) -> aiohttp.TraceConfig:
-        """Times the phases that a connection kept alive skips; the flight is the trace's context."""
-        clock = self._monotonic
 
-        async def name_begins(_: Any, flight: Flight, __: Any) -> None:
-            flight.begin(0, clock())
+class _TimedConnector(aiohttp.TCPConnector):
+    """Times new connections. aiohttp's own tracing would cost every request, also on a kept connection."""
 
-        async def name_ends(_: Any, flight: Flight, __: Any) -> None:
-            flight.end(0, clock())
+    def __init__(self, clock: Callable[[], float], **options: Any) -> None:
+        super().__init__(**options)
+        self._clock = clock
 
-        async def connect_begins(_: Any, flight: Flight, __: Any) -> None:
-            flight.begin(1, clock())
-
-        async def connect_ends(_: Any, flight: Flight, __: Any) -> None:
-            flight.end(1, clock())
-
-        config = aiohttp.TraceConfig(trace_config_ctx_factory=_context_of)  # type: ignore[arg-type]
-        config.on_dns_resolvehost_start.append(name_begins)  # type: ignore[arg-type]
-        config.on_dns_resolvehost_end.append(name_ends)  # type: ignore[arg-type]
-        config.on_connection_create_start.append(connect_begins)  # type: ignore[arg-type]
-        config.on_connection_create_end.append(connect_ends)  # type: ignore[arg-type]
-        return config
+    async def _create_connection(self, *request: Any) -> Any:
+        flight, begun = _flight.get(), self._clock()
+        made = await super()._create_connection(*request)
+        if flight is not None:
+            flight.connect = (self._clock() - begun) * 1000 - (flight.name or 0.0)
+        return made
 
 
-def _context_of(trace_request_ctx: Flight) -> Flight | SimpleNamespace:
-    return trace_request_ctx
+class _TimedNames(AbstractResolver):
+    """Times the lookups of another resolver."""
+
+    def __init__(self, names: AbstractResolver, clock: Callable[[], float]) -> None:
+        self._names = names
+        self._clock = clock
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        flight, begun = _flight.get(), self._clock()
+        found = await self._names.resolve(host, port, family)
+        if flight is not None:
+            flight.name = (self._clock() - begun) * 1000
+        return found
+
+    async def close(self) -> None:
+        await self._names.close()
 
 
 class SystemNames(AbstractResolver):

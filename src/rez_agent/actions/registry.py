@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rez_agent.actions.base import Action, Payload, invalid_payload
+import structlog
+
+from rez_agent.actions.base import Action, Payload, failed, invalid_payload
 from rez_agent.actions.catalogue import CatalogueAction
 from rez_agent.actions.custom import CustomAction
 from rez_agent.actions.guarded_http import GuardedHttp
@@ -38,6 +40,7 @@ class Actions:
         self._web: dict[str, Action] = {"http": http, **dict.fromkeys(catalogue.names, catalogue)}
         self._notify = notify
         self._custom = custom
+        self._log = structlog.get_logger("rez_agent.actions")
 
     async def start(self) -> None:
         """Make ready to run work."""
@@ -63,7 +66,11 @@ class Actions:
         found = self._action(work.target_type, work.payload)
         if isinstance(found, Problem):
             return invalid_payload([found])
-        return await found.run(work)
+        try:
+            return await found.run(work)
+        except Exception as error:
+            self._log.exception("action_failed", execution_id=work.execution_id)
+            return failed("internal_error", f"The action failed unexpectedly ({type(error).__name__}).")
 
     def _action(self, target_type: str, payload: Payload) -> Action | Problem:
         if target_type == WEB_ACTION:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from yarl import URL
 from rez_agent.actions.answers import failure_of, read_body, status_failure, text_of, within_kept
 from rez_agent.actions.auth import Credentials, OAuth2, bearer_credentials, fit_for_header, simple_credentials
 from rez_agent.actions.base import SecretSource, failed
+from rez_agent.actions.deadlines import Deadlines
 from rez_agent.actions.guarded_http import Flight, GuardedHttp
 from rez_agent.actions.headers import work_headers
 from rez_agent.actions.redact import LONGEST_EDGE, Redactor
@@ -29,12 +29,13 @@ _WINDOW = RESPONSE_KEPT + LONGEST_EDGE
 class _Trip:
     """What is known of an attempt while it lasts: its clock's readings and what must not be repeated."""
 
-    __slots__ = ("flight", "head", "hidden", "sent")
+    __slots__ = ("end", "flight", "head", "hidden", "sent")
 
     def __init__(self, host: str, port: int) -> None:
         self.flight = Flight(host, port)
         self.sent = 0.0
         self.head = 0.0
+        self.end = 0.0
         self.hidden: tuple[str, ...] = ()
 
 
@@ -56,6 +57,7 @@ class Sender:
         self._http = http
         self._redactor = Redactor(secrets)
         self._tokens = Tokens(http, self.keyring, monotonic)
+        self._deadlines = Deadlines(monotonic)
         self._now = now
         self._monotonic = monotonic
 
@@ -67,7 +69,7 @@ class Sender:
         """One attempt within the request's time limit. Raises only CancelledError."""
         trip = _Trip(request.host, request.port)
         try:
-            async with asyncio.timeout(request.timeout):
+            with self._deadlines.within(request.timeout):
                 if request.plain:
                     return await self._direct(request, work, trip)
                 return await self._travel(request, work, trip)
@@ -146,14 +148,15 @@ class Sender:
         self, trip: _Trip, method: str, url: URL, headers: dict[str, str], body: bytes | None
     ) -> aiohttp.ClientResponse:
         trip.sent = self._monotonic()
-        trip.head = 0.0
+        trip.head = trip.end = 0.0
         response = await self._http.send(trip.flight, method, url, headers, body)
         trip.head = self._monotonic()
         return response
 
     async def _outcome(self, request: HttpRequest, response: aiohttp.ClientResponse, trip: _Trip) -> Outcome:
         body, more = await read_body(response, _WINDOW)
-        text = self._redactor.clean(text_of(body, response.charset) if body else "", trip.hidden, cut=more)
+        trip.end = self._monotonic()
+        text = self._redactor.clean(text_of(body, response), trip.hidden, cut=more)
         kept, cut = within_kept(text)
         status = response.status
         timings = self._timings(trip)
@@ -180,7 +183,9 @@ class Sender:
         if not trip.head:
             return Timings(name=flight.name, connect=flight.connect)
         first = (trip.head - trip.sent) * 1000 - (flight.connect or 0.0) - (flight.name or 0.0)
-        return Timings(flight.name, flight.connect, max(first, 0.0), (self._monotonic() - trip.head) * 1000)
+        return Timings(
+            flight.name, flight.connect, max(first, 0.0), ((trip.end or self._monotonic()) - trip.head) * 1000
+        )
 
 
 def _phase(trip: _Trip) -> str:
