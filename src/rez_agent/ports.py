@@ -115,6 +115,7 @@ class Claimed:
     target: str
     tries: int
     retry: RetryPolicy
+    due_at: datetime
     expires_at: datetime
 
 
@@ -146,6 +147,9 @@ class Ledger(Protocol):
     def attempts(self, execution_id: str) -> tuple[Attempt, ...]:
         """Its attempts, oldest first."""
 
+    def attempts_of(self, execution_ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
+        """The attempts of several executions at once, without their responses."""
+
     def list(self, query: ExecutionQuery) -> Page[Execution]:
         """A page. Raises Invalid ``invalid_cursor``."""
 
@@ -162,7 +166,7 @@ class Ledger(Protocol):
     def cancel_all(self, schedule_id: str, now: datetime, detail: str) -> int:
         """The same for everything of the schedule that is in flight; how many."""
 
-    def dead_letters(self, query: ExecutionQuery) -> list[str]:
+    def dead_letters(self, query: ExecutionQuery) -> tuple[str, ...]:
         """Ids of dead letters that match, oldest first, ``query.limit`` at most."""
 
 
@@ -177,6 +181,9 @@ class Messages(Protocol):
 
     def get(self, message_id: str) -> Message | None:
         """The message, or None."""
+
+    def pending_create(self, schedule_id: str) -> Message | None:
+        """The create of this schedule that has not been judged yet, or None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,4 +136,6 @@ class Message:
 
     def failed(self, now: datetime, kind: str, problems: tuple[Problem, ...]) -> Message:
         """Refused when it was applied; nothing changed."""
-        return replace(self, status=MessageStatus.FAILED, updated_date=now, error_kind=kind, problems=problems)
+        return replace(
+            self, status=MessageStatus.FAILED, updated_date=now, error_kind=kind, problems=problems
+        )

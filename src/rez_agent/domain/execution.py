@@ -174,9 +174,7 @@ def asked_execution_id(schedule_id: str, scheduled_time: datetime, cause: Cause,
     return f"{execution_id(schedule_id, scheduled_time)}_{cause.value}_{message_id}"
 
 
-def window_share(identity: str, window: timedelta) -> timedelta:
-    """The execution's own moment within the flexible window: stable, evenly spread, whole milliseconds."""
-    if not window:
-        return window
+def window_share(identity: str, window_ms: int) -> int:
+    """The execution's own moment within the flexible window, in ms: stable for its id, evenly spread."""
     drawn = int.from_bytes(blake2b(identity.encode(), digest_size=8).digest(), "big")
-    return timedelta(milliseconds=drawn % (window // timedelta(milliseconds=1)))
+    return drawn % window_ms

@@ -44,3 +44,13 @@ def rfc3339(instant: datetime) -> str:
 def compact(instant: datetime) -> str:
     """The spelling inside ids: ``20260308T073000Z``. Sorts as time does; holds no character unfit for a URL."""
     return to_utc(instant).strftime("%Y%m%dT%H%M%SZ")
+
+
+def to_seconds(instant: datetime) -> int:
+    """Whole seconds since the epoch, rounded down."""
+    return to_ms(instant) // 1000
+
+
+def from_seconds(seconds: int) -> datetime:
+    """The instant of :func:`to_seconds`."""
+    return EPOCH + timedelta(seconds=seconds)

@@ -47,7 +47,9 @@ def _problem(detail: Mapping[str, Any], model: type[BaseModel]) -> Problem:
     match detail["type"]:
         case "extra_forbidden":
             known = _fields_at(model, path[:-1])
-            return Problem("unknown_field", f"'{name}' is not a known field.{did_you_mean(name, known)}", pointer)
+            return Problem(
+                "unknown_field", f"'{name}' is not a known field.{did_you_mean(name, known)}", pointer
+            )
         case "missing":
             return Problem("missing_field", f"'{name}' is required.", pointer)
         case "timezone_aware":

@@ -23,8 +23,14 @@ class GiveUp:
     why: str
 
 
-def decide(  # noqa: PLR0913 - the facts of the case, each by name
-    policy: RetryPolicy, outcome: Outcome, *, retries_made: int, now: datetime, expires_at: datetime, draw: float
+def decide(
+    policy: RetryPolicy,
+    outcome: Outcome,
+    *,
+    retries_made: int,
+    now: datetime,
+    expires_at: datetime,
+    draw: float,
 ) -> RetryIn | GiveUp:
     """What follows a failed attempt.
 

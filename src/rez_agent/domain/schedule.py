@@ -86,11 +86,6 @@ class ScheduleDefinition(Frozen):
             return self.policies.overlap
         return Overlap.ALLOW if self.schedule_expression.startswith("at(") else Overlap.SKIP
 
-    @property
-    def window(self) -> timedelta:
-        """The flexible window: an execution starts at a stable moment in it, after its occurrence."""
-        return timedelta(minutes=self.policies.flexible_window_minutes)
-
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -142,13 +137,15 @@ class Schedule:
     # --- transitions: each returns the next revision, or refuses with the way out in its text ---
 
     def updated(self, definition: ScheduleDefinition, now: datetime, *, target: str) -> Schedule:
-        """Redefined. What was due before ``now`` is untouched; the new definition counts from here.
+        """Redefined. The new definition counts from the second after ``now``, the moment it was asked for.
 
         An update does not resume a paused schedule; it does lift ``error``.
         """
         self._must_live("updated")
         status = ScheduleStatus.PAUSED if self.pause else ScheduleStatus.ACTIVE
-        changed = replace(self._next(now), definition=definition, status=status, target=target, error_message=None)
+        changed = replace(
+            self._next(now), definition=definition, status=status, target=target, error_message=None
+        )
         return changed._from(now, inclusive=False)
 
     def paused(self, pause: Pause) -> Schedule:
@@ -157,7 +154,10 @@ class Schedule:
         self._must_live("paused")
         since = self.pause.since if self.pause else pause.since
         return replace(
-            self._next(pause.since), status=ScheduleStatus.PAUSED, pause=replace(pause, since=since), next_run=None
+            self._next(pause.since),
+            status=ScheduleStatus.PAUSED,
+            pause=replace(pause, since=since),
+            next_run=None,
         )
 
     def resumed(self, now: datetime) -> Schedule:
@@ -226,4 +226,4 @@ def created(
         updated_date=now,
         target=target,
     )
-    return new._from(now, inclusive=True)  # noqa: SLF001 - the constructor of this very class
+    return new._from(now, inclusive=True)

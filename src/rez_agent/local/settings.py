@@ -47,7 +47,11 @@ class LocalSettings:
     def checked(self) -> LocalSettings:
         """These settings. Raises Invalid with everything that is wrong with them."""
         problems = [
-            Problem("invalid_setting", f"--{name.replace('_', '-')} must be {least} or more, not {value}.", f"/{name}")
+            Problem(
+                "invalid_setting",
+                f"--{name.replace('_', '-')} must be {least} or more, not {value}.",
+                f"/{name}",
+            )
             for name, value, least in (
                 ("port", self.port, 0),
                 ("concurrency", self.concurrency, 1),
@@ -60,7 +64,9 @@ class LocalSettings:
             if value < least
         ]
         if self.actions is not None and not self.actions.is_file():
-            problems.append(Problem("invalid_setting", f"--actions {self.actions}: there is no such file.", "/actions"))
+            problems.append(
+                Problem("invalid_setting", f"--actions {self.actions}: there is no such file.", "/actions")
+            )
         if self.port > 65_535:
             problems.append(Problem("invalid_setting", f"--port {self.port}: ports end at 65535.", "/port"))
         if problems:

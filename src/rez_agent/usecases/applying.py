@@ -2,7 +2,8 @@
 
 Each handler checks first and writes last, so that a refusal leaves nothing behind. What was due before a
 change is settled before the change is made: an edit, a pause or a delete never swallows an occurrence.
-A message that is final already is left alone, so a duplicate does nothing.
+A message that is final already is left alone, so a duplicate does nothing. A definition counts from the
+moment its command was accepted, not applied, so nothing falls between the two.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rez_agent.domain.command import CommandAction, Message
 from rez_agent.domain.due import passed_in
 from rez_agent.domain.errors import Conflict, NotFound, RezError
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason
-from rez_agent.domain.instants import floor_second
+from rez_agent.domain.instants import floor_second, to_seconds
 from rez_agent.domain.policies import Overlap
 from rez_agent.domain.schedule import Pause, Schedule, created
 from rez_agent.ports import ExecutionQuery, Ports
@@ -45,12 +46,14 @@ def apply(ports: Ports, message: Message) -> Message:
 
 def _create(ports: Ports, message: Message, now: datetime) -> Result:
     request = message.request
-    definition, _ = checked_definition(request.schedule or {}, now=message.created_date, actions=ports.actions)
+    definition, _ = checked_definition(
+        request.schedule or {}, now=message.created_date, actions=ports.actions
+    )
     schedule = created(
         definition,
         schedule_id=request.schedule_id or "",
         created_by=message.created_by,
-        now=now,
+        now=message.created_date,
         target=ports.actions.target(definition.target_type, definition.payload),
     )
     ports.schedules.add(schedule)
@@ -67,7 +70,7 @@ def _update(ports: Ports, message: Message, now: datetime) -> Result:
         expression_before=before.definition.schedule_expression,
     )
     target = ports.actions.target(definition.target_type, definition.payload)
-    after = before.updated(definition, now, target=target)
+    after = before.updated(definition, message.created_date, target=target)
     if after.pause is not None:
         after = replace(after, pause=replace(after.pause, since=now))
     ports.schedules.replace(after, before)
@@ -96,7 +99,7 @@ def resume(ports: Ports, before: Schedule, at: datetime) -> Schedule:
     engine does when a pause's ``until`` comes."""
     after = before.resumed(at)
     ports.schedules.replace(after, before)
-    _record_pause(ports, before, floor_second(at))
+    _record_pause(ports, before, at)
     ports.engine.arm(after)
     return after
 
@@ -119,7 +122,9 @@ def _run(ports: Ports, message: Message, now: datetime) -> Result:
     if payload is not None:
         checked_payload(schedule.definition.target_type, payload, ports.actions)
         target = ports.actions.target(schedule.definition.target_type, payload)
-    run = asked_execution(schedule, floor_second(now), Cause.RUN, message.id, now, payload=payload, target=target)
+    run = asked_execution(
+        schedule, floor_second(now), Cause.RUN, message.id, now=now, payload=payload, target=target
+    )
     _queue(ports, [run])
     return {"execution_id": run.id}
 
@@ -131,7 +136,7 @@ def _backfill(ports: Ports, message: Message, now: datetime) -> Result:
     busy = ports.ledger.in_flight(schedule.id).total > 0
     executions = [
         asked_execution(
-            schedule, time, Cause.BACKFILL, message.id, now, held=one_by_one and (busy or number > 0)
+            schedule, time, Cause.BACKFILL, message.id, now=now, held=one_by_one and (busy or number > 0)
         )
         for number, time in enumerate(times)
     ]
@@ -160,7 +165,9 @@ def _cancel(ports: Ports, message: Message, now: datetime) -> Result:
 def _redrive(ports: Ports, message: Message, now: datetime) -> Result:
     request = message.request
     owner = _caller(message).owner_filter
-    query = ExecutionQuery(owner=owner, schedule_id=request.schedule_id, dead_letter=True, limit=request.limit)
+    query = ExecutionQuery(
+        owner=owner, schedule_id=request.schedule_id, dead_letter=True, limit=request.limit
+    )
     count = 0
     for execution_id in ports.ledger.dead_letters(query):
         execution = ports.ledger.get(execution_id)
@@ -216,10 +223,11 @@ def _requeue(ports: Ports, execution: Execution, now: datetime) -> bool:
 
 
 def _record_pause(ports: Ports, before: Schedule, until: datetime) -> None:
-    """One entry for what the pause of ``before`` let pass, if it was paused and anything passed."""
+    """One entry for what the pause of ``before`` let pass, if it was paused and anything passed. The second
+    of ``until`` is no longer part of the pause."""
     if before.pause is None:
         return
-    span = passed_in(before.occurrences, before.pause.since, until)
-    if span is not None:
+    passed = passed_in(before.occurrences, to_seconds(before.pause.since) + 1, to_seconds(until) - 1)
+    if passed is not None:
         detail = before.pause.reason or f"paused by {before.pause.by}"
-        ports.ledger.add([skipped_execution(before, span, Reason.PAUSED, until, detail=detail)])
+        ports.ledger.add([skipped_execution(before, passed, Reason.PAUSED, until, detail=detail)])

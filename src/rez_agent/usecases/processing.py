@@ -10,7 +10,9 @@ from rez_agent.domain.retry import RetryIn, decide
 from rez_agent.ports import Claimed, Concluded
 
 
-def conclude(claimed: Claimed, outcome: Outcome, *, started_at: datetime, finished_at: datetime, draw: float) -> Concluded:
+def conclude(
+    claimed: Claimed, outcome: Outcome, *, started_at: datetime, finished_at: datetime, draw: float
+) -> Concluded:
     """What follows from an attempt that ended: done, queued for a retry, or a dead letter."""
     attempt = _attempt(claimed, outcome, "succeeded" if outcome.ok else "failed", started_at, finished_at)
     if outcome.ok:
@@ -25,7 +27,9 @@ def conclude(claimed: Claimed, outcome: Outcome, *, started_at: datetime, finish
     )
     if isinstance(verdict, RetryIn):
         queued = ExecutionStatus.QUEUED
-        return _concluded(claimed, attempt, queued, claimed.tries + 1, next_attempt_at=finished_at + verdict.delay)
+        return _concluded(
+            claimed, attempt, queued, claimed.tries + 1, next_attempt_at=finished_at + verdict.delay
+        )
     failed = ExecutionStatus.FAILED
     return _concluded(claimed, attempt, failed, claimed.tries + 1, dead_letter=True, detail=verdict.why)
 
@@ -35,7 +39,9 @@ def conclude_cancelled(claimed: Claimed, *, started_at: datetime, finished_at: d
     outcome = Outcome(ok=False, code="cancelled", error="the execution was cancelled while it ran")
     attempt = _attempt(claimed, outcome, "cancelled", started_at, finished_at)
     cancelled = ExecutionStatus.CANCELLED
-    return _concluded(claimed, attempt, cancelled, claimed.tries, reason=Reason.CANCELLED, detail=outcome.error)
+    return _concluded(
+        claimed, attempt, cancelled, claimed.tries, reason=Reason.CANCELLED, detail=outcome.error
+    )
 
 
 def hand_back(claimed: Claimed, *, started_at: datetime, finished_at: datetime) -> Concluded:

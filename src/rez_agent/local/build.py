@@ -1,0 +1,112 @@
+"""The local host's composition root: the one place that knows that this host is one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+from prometheus_client import CollectorRegistry
+
+from rez_agent.actions.build import SAMPLE_CATALOGUE, make_actions
+from rez_agent.actions.custom import installed_actions
+from rez_agent.actions.registry import Actions
+from rez_agent.local.bundle import LocalPorts, ports_over
+from rez_agent.local.clock import SystemClock, SystemRandom
+from rez_agent.local.database import DATABASE_FILE, open_reader, open_writer
+from rez_agent.local.heartbeat import Heartbeat
+from rez_agent.local.host import LocalHost
+from rez_agent.local.metrics import LocalMetrics
+from rez_agent.local.secrets import FileSecrets
+from rez_agent.local.settings import LocalSettings
+from rez_agent.local.sweep import Kept, Sweep
+from rez_agent.local.writer import Job, Writer
+from rez_agent.ports import Clock, Ports, Random
+
+T = TypeVar("T")
+
+SECRETS_DIRECTORY = "secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A host put together, not yet started."""
+
+    host: LocalHost
+    actions: Actions
+    registry: CollectorRegistry
+    writer: apsw.Connection
+    database: Path
+
+
+def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random | None = None) -> Built:
+    """Put the local host together over its data directory, which the caller has locked."""
+    clock, random = clock or SystemClock(), random or SystemRandom()
+    database = settings.data_dir / DATABASE_FILE
+    connection = open_writer(database)
+    actions = make_actions(
+        secrets=FileSecrets(settings.data_dir / SECRETS_DIRECTORY, clock.now),
+        allow_target=settings.allow_target,
+        actions_file=settings.actions or SAMPLE_CATALOGUE,
+        custom=installed_actions(),
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
+    registry = CollectorRegistry()
+
+    def open_ports() -> LocalPorts:
+        return ports_over(open_reader(database), actions=actions, clock=clock, random=random)
+
+    host = LocalHost(
+        ports_over(connection, actions=actions, clock=clock, random=random),
+        open_ports=open_ports,
+        actions=actions,
+        clock=clock,
+        random=random,
+        sweep=Sweep(Kept(timedelta(days=settings.ledger_days), settings.ledger_per_schedule)),
+        metrics=LocalMetrics(registry),
+        heartbeat=Heartbeat(settings.heartbeat) if settings.heartbeat else None,
+        concurrency=settings.concurrency,
+        target_concurrency=settings.target_concurrency,
+    )
+    return Built(host, actions, registry, connection, database)
+
+
+class Store:
+    """The database of a data directory, for a command that needs no server. Safe beside a running one."""
+
+    def __init__(self, ports: LocalPorts) -> None:
+        self._settled: list[Job] = []
+        self._writer = Writer(ports, on_settled=self._settled.extend, on_commit=lambda _signals: None)
+
+    def write(self, use_case: Callable[[Ports], T]) -> T:
+        """Run a use case whole; durable when this returns. What it raises is raised here."""
+        job = Job(use_case)
+        self._writer.submit(job)
+        self._writer.flush()
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        return result
+
+
+@contextmanager
+def open_store(data_dir: Path) -> Iterator[Store]:
+    """Open the database of ``data_dir``, made if there is none, for commands such as ``keys``."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clock, random = SystemClock(), SystemRandom()
+    actions = make_actions(
+        secrets=FileSecrets(data_dir / SECRETS_DIRECTORY, clock.now),
+        actions_file=None,
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
+    connection = open_writer(data_dir / DATABASE_FILE)
+    try:
+        yield Store(ports_over(connection, actions=actions, clock=clock, random=random))
+    finally:
+        connection.close()

@@ -1,0 +1,47 @@
+"""Time and chance, as the machine gives them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from random import SystemRandom as _OsRandom
+
+from rez_agent.domain.instants import to_ms
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID_DIGITS = 26
+_RANDOM_BITS = 80
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never run back."""
+        return time.monotonic()
+
+
+class SystemRandom:
+    """The operating system's chance."""
+
+    def __init__(self) -> None:
+        self._random = _OsRandom()
+
+    def draw(self) -> float:
+        """A number in [0, 1)."""
+        return self._random.random()
+
+    def new_id(self, prefix: str, now: datetime) -> str:
+        """``{prefix}_`` and 26 characters: 48 bits of milliseconds, 80 of chance, in Crockford's base 32."""
+        return f"{prefix}_{encoded(to_ms(now), secrets.randbits(_RANDOM_BITS))}"
+
+
+def encoded(milliseconds: int, chance: int) -> str:
+    """An id's 26 characters; they sort as ``milliseconds`` do."""
+    number = milliseconds << _RANDOM_BITS | chance
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_ID_DIGITS - 1), -1, -5))

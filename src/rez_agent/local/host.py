@@ -1,0 +1,280 @@
+"""The local host: one writer, a few readers, the engine's timer, the worker and the sweep, on one event loop.
+
+Two kinds of thread: the event loop's, which serves requests, keeps time and runs actions; and the database's
+(one writer, a few readers), which run use cases. A route awaits its use case's commit; no thread is ever
+parked on a wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import local
+from typing import Any, TypeVar
+
+import apsw
+import structlog
+
+from rez_agent.domain.command import Message
+from rez_agent.domain.errors import NotFound
+from rez_agent.local.bundle import LocalPorts
+from rez_agent.local.heartbeat import Heartbeat
+from rez_agent.local.metrics import LocalMetrics
+from rez_agent.local.queue import recover, shift
+from rez_agent.local.signals import Signals
+from rez_agent.local.sweep import Sweep
+from rez_agent.local.timer import Timer
+from rez_agent.local.worker import Worker
+from rez_agent.local.writer import Job, Writer
+from rez_agent.ports import Actions, Clock, Ports, Random
+from rez_agent.usecases.applying import apply
+
+T = TypeVar("T")
+
+LAG_ALLOWED_SECONDS = 10.0
+"""When the engine has not looked for so long, health is failing: a dead scheduler can't report its misses."""
+
+SWEEP_SECONDS = 1.0
+READERS = 2
+PENDING_AT_ONCE = 200
+
+log = structlog.get_logger()
+
+
+class LocalHost:
+    """Where use cases run on one machine (the Host port), and what drives the schedules.
+
+    :meth:`start` and everything after it belong to one event loop. ``open_ports`` makes the ports over a
+    new reading connection.
+    """
+
+    def __init__(
+        self,
+        ports: LocalPorts,
+        *,
+        open_ports: Callable[[], LocalPorts],
+        actions: Actions,
+        clock: Clock,
+        random: Random,
+        sweep: Sweep,
+        metrics: LocalMetrics,
+        heartbeat: Heartbeat | None,
+        concurrency: int,
+        target_concurrency: int,
+    ) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._sweep = sweep
+        self._heartbeat = heartbeat
+        self._open_ports = open_ports
+        self._per_thread = local()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._writer = Writer(ports, on_settled=self._settled, on_commit=self._committed)
+        self._worker = Worker(
+            self._write_whole,
+            actions=actions,
+            clock=clock,
+            random=random,
+            concurrency=concurrency,
+            target_concurrency=target_concurrency,
+            observer=metrics,
+        )
+        self._timer = Timer(
+            self._write_whole, clock, on_step=self._clock_stepped, on_heartbeat=self._send_heartbeat
+        )
+        self._waiting: dict[str, list[asyncio.Future[Message]]] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = False
+        self._corrupt: list[str] = []
+
+    # --- the Host port ---
+
+    async def write(self, use_case: Callable[[Ports], T]) -> T:
+        """Run a use case whole in the writer; durable when this returns."""
+        return await self._write_whole(use_case)
+
+    async def read(self, use_case: Callable[[Ports], T]) -> T:
+        """Run a use case that only reads, on a consistent view."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_now, use_case)
+
+    async def judged(self, message_id: str, seconds: float) -> Message:
+        """The message once it is final, or as it is after ``seconds``."""
+        arrival: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(message_id, [])
+        waiting.append(arrival)
+        try:
+            message = await self._message(message_id)
+            if message.status.final:
+                return message
+            return await asyncio.wait_for(arrival, seconds)
+        except TimeoutError:
+            return await self._message(message_id)
+        finally:
+            waiting.remove(arrival)
+            if not waiting:
+                self._waiting.pop(message_id, None)
+
+    def health(self) -> dict[str, Any]:
+        """Facts for /healthz."""
+        lag = self._timer.lag()
+        reasons = []
+        if lag > LAG_ALLOWED_SECONDS:
+            reasons.append(f"the engine last looked {lag:.0f} s ago")
+        if self._corrupt:
+            reasons.append(f"the database is damaged: {self._corrupt[0]}")
+        return {
+            "status": "failing" if reasons else "ok",
+            "reasons": reasons,
+            "ready": self._ready,
+            "engine_lag_seconds": round(lag, 3),
+            "running": self._worker.running,
+        }
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Take up what a crash left, then keep time and work."""
+        self._loop = asyncio.get_running_loop()
+        self._writer.start()
+        taken_back = await self._write_whole(
+            lambda ports: recover(ports.connection, self._clock.now(), all_leases=True)
+        )
+        if taken_back:
+            log.warning("leases_taken_back", action="leases_taken_back", executions=taken_back)
+        await self._apply_pending()
+        self._timer.start()
+        self._worker.start()
+        self._background = [asyncio.create_task(self._sweep_on())]
+        self._ready = True
+
+    async def stop(self, grace: float) -> None:
+        """Stop cleanly: nothing new fires, what runs gets ``grace`` seconds or goes back to the queue."""
+        self._ready = False
+        await self._timer.stop()
+        await self._worker.stop(grace)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if self._heartbeat is not None:
+            await self._heartbeat.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
+        self._readers.shutdown()
+
+    def found_damage(self, lines: list[str]) -> None:
+        """The check of the database found something: health fails until it has been restored."""
+        self._corrupt = lines
+
+    def refresh_metrics(self) -> None:
+        """Bring the gauges up to date, before they are shown."""
+        self._metrics.engine_beat_age.set(self._timer.lag())
+        self._metrics.writer_groups.set(self._writer.groups)
+        self._metrics.writer_jobs.set(self._writer.jobs)
+
+    # --- how the threads meet ---
+
+    async def _write_whole(self, job: Callable[[LocalPorts], T]) -> T:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Job(job, token=future))
+        return await future
+
+    def _read_now(self, use_case: Callable[[Ports], T]) -> T:
+        ports: LocalPorts | None = getattr(self._per_thread, "ports", None)
+        if ports is None:
+            ports = self._per_thread.ports = self._open_ports()
+        ports.connection.execute("BEGIN")
+        try:
+            return use_case(ports)
+        finally:
+            if ports.connection.in_transaction:
+                ports.connection.execute("ROLLBACK")
+
+    def _settled(self, jobs: list[Job]) -> None:
+        """On the writer's thread: let the group's results go, in one call into the loop."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_resolve, jobs)
+
+    def _committed(self, signals: Signals) -> None:
+        """On the writer's thread: tell the loop what a group stirred up."""
+        stirred = signals.wake_at is not None or signals.work or signals.judged or signals.cancelled
+        if stirred and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._heed, signals)
+
+    def _heed(self, signals: Signals) -> None:
+        if signals.wake_at is not None:
+            self._timer.wake_by(signals.wake_at)
+        if signals.work:
+            self._worker.look()
+        for execution_id in signals.cancelled:
+            self._worker.cancel(execution_id)
+        if self._waiting:
+            for message in signals.judged:
+                for arrival in self._waiting.get(message.id, ()):
+                    if not arrival.done():
+                        arrival.set_result(message)
+
+    # --- what the loop does on the side ---
+
+    async def _message(self, message_id: str) -> Message:
+        message = await self.read(lambda ports: ports.messages.get(message_id))
+        if message is None:
+            raise NotFound(f"There is no message '{message_id}'.", code="message_not_found")
+        return message
+
+    async def _apply_pending(self) -> None:
+        """Apply commands that were stored but not judged. The writer leaves none behind; a database that
+        was copied or restored may."""
+        while await self._write_whole(_apply_some):
+            pass
+
+    async def _sweep_on(self) -> None:
+        more = False
+        while True:
+            if not more:
+                await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                more = await self._write_whole(lambda ports: self._sweep.tick(ports, self._clock.now()))
+            except (apsw.Error, Exception) as error:  # noqa: BLE001 - a full disk must not end the sweep
+                log.error("sweep_failed", action="sweep_failed", error=str(error))
+                more = False
+
+    async def _clock_stepped(self, by: timedelta) -> None:
+        """Queue and worker keep the time they had left."""
+        self._metrics.clock_steps.inc()
+        self._worker.clock_stepped(by)
+        milliseconds = by // timedelta(milliseconds=1)
+        await self._write_whole(lambda ports: shift(ports.connection, self._clock.now(), milliseconds))
+
+    def _send_heartbeat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.send()
+
+
+def _resolve(jobs: list[Job]) -> None:
+    """On the loop's thread: hand each job's result to whoever awaits it."""
+    for job in jobs:
+        if job.token.done():
+            continue
+        if job.error is None:
+            job.token.set_result(job.result)
+        else:
+            job.token.set_exception(job.error)
+
+
+def _apply_some(ports: LocalPorts) -> bool:
+    """Apply a few pending commands; whether there were any."""
+    pending = [ports.messages.get(message_id) for message_id in _pending(ports)]
+    for message in pending:
+        if message is not None:
+            apply(ports, message)
+    return bool(pending)
+
+
+def _pending(ports: LocalPorts) -> list[str]:
+    rows = ports.connection.execute(
+        "SELECT id FROM messages WHERE status NOT IN ('completed', 'failed') ORDER BY seq LIMIT ?",
+        (PENDING_AT_ONCE,),
+    )
+    return [str(row[0]) for row in rows]

@@ -1,0 +1,230 @@
+"""The schedules, in SQLite. Runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from rez_agent.domain.errors import Conflict, RevisionConflict
+from rez_agent.domain.instants import to_ms
+from rez_agent.domain.schedule import INLINE_PAYLOAD_BYTES, Schedule, ScheduleStatus, TargetType
+from rez_agent.local.blobs import SqliteBlobs
+from rez_agent.local.paging import counted, cursor_for, position_of
+from rez_agent.local.rows import (
+    SCHEDULE_COLUMNS,
+    Row,
+    dumps,
+    ms_or_none,
+    pause_text,
+    policies_text,
+    schedule_from,
+    wake_of,
+)
+from rez_agent.ports import Page, ScheduleQuery
+from rez_agent.usecases.changes import definition_document
+from rez_agent.usecases.commands import name_taken
+
+_INSERT = (
+    "INSERT INTO schedules (id, owner, name, status, expression, timezone, target_type, target, description, tags, "
+    "starts, ends, policies, payload, payload_blob, created, updated, revision, error, pause, next_run, wake_at, "
+    "finished, deletes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = (
+    "UPDATE schedules SET id = ?1, owner = ?2, name = ?3, status = ?4, expression = ?5, timezone = ?6, "
+    "target_type = ?7, target = ?8, description = ?9, tags = ?10, starts = ?11, ends = ?12, policies = ?13, "
+    "payload = ?14, payload_blob = ?15, created = ?16, updated = ?17, revision = ?18, error = ?19, pause = ?20, "
+    "next_run = ?21, wake_at = ?22, finished = ?23, deletes = ?24 WHERE id = ?1 AND revision = ?25"
+)
+
+_ORDERS = {
+    "created_date": ("seq", "1"),
+    "name": ("name, owner", "1"),
+    "next_run": ("wake_at, seq", "wake_at IS NOT NULL AND next_run IS NOT NULL"),
+}
+"""Each order's columns (an index has them in this order) and what its rows must fulfil."""
+
+ORDERS = tuple(sign + name for name in _ORDERS for sign in ("", "-"))
+"""The orders that a list may ask for."""
+
+
+class SqliteSchedules:
+    """The ScheduleStore port."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._blobs = SqliteBlobs(connection)
+
+    def add(self, schedule: Schedule) -> None:
+        """Keep a new schedule."""
+        try:
+            self._connection.execute(_INSERT, self._values(schedule))
+        except apsw.ConstraintError as error:
+            raise self._conflict(schedule, error) from None
+        seq = self._connection.last_insert_rowid()
+        for tag in schedule.definition.tags:
+            self._connection.execute("INSERT INTO schedule_tags VALUES (?, ?)", (tag, seq))
+        self._count(schedule.created_by, 1)
+
+    def replace(self, schedule: Schedule, before: Schedule) -> None:
+        """Keep the next revision, and what was before."""
+        try:
+            self._connection.execute(_UPDATE, (*self._values(schedule), before.revision))
+        except apsw.ConstraintError as error:
+            raise self._conflict(schedule, error) from None
+        if not self._connection.changes():
+            raise RevisionConflict(
+                f"The schedule changed since revision {before.revision}. Read it again and repeat the change."
+            )
+        self._keep_revision(before, schedule)
+        if schedule.definition.tags != before.definition.tags:
+            self._retag(schedule)
+        if before.living and not schedule.living:
+            self._count(schedule.created_by, -1)
+
+    def get(self, schedule_id: str) -> Schedule | None:
+        """The schedule, tombstones included."""
+        sql = f"SELECT {SCHEDULE_COLUMNS} FROM schedules WHERE id = ?"  # noqa: S608 - constant columns
+        for row in self._connection.execute(sql, (schedule_id,)):
+            return self._schedule(row)
+        return None
+
+    def named(self, owner: str, name: str) -> str | None:
+        """The id of the owner's living schedule so named."""
+        sql = "SELECT id FROM schedules WHERE owner = ? AND name = ? AND status <> 'deleted'"
+        for row in self._connection.execute(sql, (owner, name)):
+            return str(row[0])
+        return None
+
+    def living(self, owner: str) -> int:
+        """How many living schedules the owner has."""
+        for row in self._connection.execute("SELECT living FROM owners WHERE owner = ?", (owner,)):
+            return int(row[0])
+        return 0
+
+    def list(self, query: ScheduleQuery) -> Page[Schedule]:
+        """A page."""
+        where, values = _conditions(query)
+        order = query.order.removeprefix("-")
+        columns, condition = _ORDERS[order]
+        where.append(condition)
+        total, exact = counted(self._connection, "schedules", " AND ".join(where), values)
+        names, down = columns.split(", "), query.order.startswith("-")
+        if query.cursor:
+            where.append(f"({columns}) {'<' if down else '>'} ({', '.join('?' * len(names))})")
+            values += position_of(query.cursor, _identity(query), len(names))
+        ordering = ", ".join(f"{name} DESC" if down else name for name in names)
+        sql = (
+            f"SELECT {SCHEDULE_COLUMNS}, {columns} FROM schedules "  # noqa: S608 - only constants
+            f"WHERE {' AND '.join(where)} ORDER BY {ordering} LIMIT {query.limit + 1}"
+        )
+        rows = self._connection.execute(sql, tuple(values)).fetchall()
+        more = len(rows) > query.limit
+        page = rows[: query.limit]
+        cursor = cursor_for(_identity(query), page[-1][-len(names) :]) if more else None
+        return Page(tuple(self._schedule(row) for row in page), cursor, total, exact)
+
+    def _values(self, schedule: Schedule) -> tuple[Any, ...]:
+        definition = schedule.definition
+        payload, blob = self._kept_payload(schedule)
+        return (
+            schedule.id,
+            schedule.created_by,
+            definition.name,
+            schedule.status.value,
+            definition.schedule_expression,
+            definition.timezone,
+            definition.target_type.value,
+            schedule.target,
+            definition.description,
+            dumps(definition.tags),
+            ms_or_none(definition.start),
+            ms_or_none(definition.end),
+            policies_text(definition.policies),
+            payload,
+            blob,
+            to_ms(schedule.created_date),
+            to_ms(schedule.updated_date),
+            schedule.revision,
+            schedule.error_message,
+            pause_text(schedule.pause),
+            ms_or_none(schedule.next_run),
+            ms_or_none(wake_of(schedule)),
+            ms_or_none(schedule.finished_at),
+            int(schedule.deletes_itself),
+        )
+
+    def _kept_payload(self, schedule: Schedule) -> tuple[str | None, str | None]:
+        """The payload's text for the row, or the reference of the blob that holds it."""
+        text = dumps(schedule.definition.payload)
+        if len(text) <= INLINE_PAYLOAD_BYTES // 4 or len(text.encode()) <= INLINE_PAYLOAD_BYTES:
+            return text, None
+        return None, self._blobs.put(schedule.id, text.encode())
+
+    def _schedule(self, row: Row) -> Schedule:
+        payload = row[13] if row[13] is not None else self._blobs.get(row[14]).decode()
+        return schedule_from(row, payload)
+
+    def _keep_revision(self, before: Schedule, after: Schedule) -> None:
+        document = definition_document(before.definition)
+        payload = document.pop("payload")
+        self._connection.execute(
+            "INSERT OR REPLACE INTO revisions VALUES (?, ?, ?, ?, ?)",
+            (before.id, before.revision, to_ms(after.updated_date), dumps(payload), dumps(document)),
+        )
+
+    def _retag(self, schedule: Schedule) -> None:
+        ((seq,),) = self._connection.execute("SELECT seq FROM schedules WHERE id = ?", (schedule.id,))
+        self._connection.execute("DELETE FROM schedule_tags WHERE seq = ?", (seq,))
+        for tag in schedule.definition.tags:
+            self._connection.execute("INSERT INTO schedule_tags VALUES (?, ?)", (tag, seq))
+
+    def _count(self, owner: str, change: int) -> None:
+        self._connection.execute(
+            "INSERT INTO owners VALUES (?1, ?2) ON CONFLICT (owner) DO UPDATE SET living = living + ?2",
+            (owner, change),
+        )
+
+    def _conflict(self, schedule: Schedule, error: apsw.ConstraintError) -> Exception:
+        text = str(error)
+        if "schedules.name" in text:
+            return name_taken(schedule.definition.name)
+        if "schedules.id" in text:
+            return Conflict(f"The id '{schedule.id}' is or was in use.", code="schedule_exists")
+        return error
+
+
+def _conditions(query: ScheduleQuery) -> tuple[list[str], list[Any]]:
+    """The filters as SQL conditions with their values."""
+    where: list[str] = []
+    values: list[Any] = []
+
+    def given(value: Any, condition: str, *bound: Any) -> None:
+        if value is not None:
+            where.append(condition)
+            values.extend(bound or (value,))
+
+    # A partial index serves a query only if its own condition stands there, word for word.
+    if query.status is None:
+        where.append("status <> 'deleted'")
+    elif query.status is ScheduleStatus.ACTIVE:
+        where.append("status = 'active' AND status <> 'deleted'")
+    else:
+        given(query.status, "status <> 'active' AND status = ?", query.status.value)
+    given(query.owner, "owner = ?")
+    given(query.tag, "seq IN (SELECT seq FROM schedule_tags WHERE tag = ?)")
+    if query.target_type is TargetType.WEB_ACTION:
+        where.append("target_type = 'web_action'")
+    elif query.target_type is not None:
+        given(query.target_type, "target_type <> 'web_action' AND target_type = ?", query.target_type.value)
+    given(query.name, "name = ?")
+    given(query.name_prefix, "name >= ? AND name < ?", query.name_prefix, f"{query.name_prefix}\U0010ffff")
+    if query.finished is not None:
+        where.append("finished IS NOT NULL" if query.finished else "finished IS NULL")
+    return where, values
+
+
+def _identity(query: ScheduleQuery) -> str:
+    """What a cursor is bound to: the filters and the order."""
+    parts = (query.owner, query.status, query.tag, query.target_type, query.name, query.name_prefix)
+    return "|".join(str(part) for part in (*parts, query.finished, query.order))

@@ -1,0 +1,181 @@
+"""Serving: the local host behind its web layer, from start to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import structlog
+import uvicorn
+import uvloop
+
+from rez_agent import __version__
+from rez_agent.domain.errors import Invalid, Unavailable
+from rez_agent.local.build import Built, build
+from rez_agent.local.database import locked, open_reader, quick_check
+from rez_agent.local.settings import LocalSettings
+from rez_agent.usecases.keys import list_keys
+from rez_agent.web.app import create_app
+from rez_agent.web.settings import WebSettings
+
+GRACE_SECONDS = 10.0
+"""What running actions get to end in, after a stop was asked for."""
+
+CHECKED_FIRST_BYTES = 64 * 1024 * 1024
+"""A database up to this size is checked before the server is ready; a larger one in the background."""
+
+BACKLOG = 2_048
+
+log = structlog.get_logger()
+
+
+def serve(settings: LocalSettings, *, on_ready: Callable[[str], None] = lambda _url: None) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. ``on_ready`` is told the URL once requests are answered.
+
+    Raises Invalid for settings that can't be, Unavailable when the data directory or the port is taken.
+    """
+    settings.checked()
+    _configure_logs(settings.log_level)
+    with locked(settings.data_dir), _listening(settings) as listener:
+        built = build(settings)
+        try:
+            _check_database(built)
+            uvloop.run(_serve(built, settings, listener, on_ready))
+        finally:
+            built.writer.close()
+    return 0
+
+
+async def _serve(
+    built: Built, settings: LocalSettings, listener: socket.socket, on_ready: Callable[[str], None]
+) -> None:
+    host = built.host
+    await built.actions.start()
+    await host.start()
+    try:
+        await _require_keys(built, settings)
+        app = create_app(
+            host,
+            settings=WebSettings(
+                open_access=settings.on_loopback,
+                hosts=(settings.host,),
+                requests_per_second=settings.requests_per_second,
+                quota=settings.quota,
+                version=__version__,
+            ),
+            registry=built.registry,
+            refresh_metrics=host.refresh_metrics,
+        )
+        server = _Server(
+            uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, backlog=BACKLOG)
+        )
+        server.stop_on_signals()
+        url = _url(settings, listener)
+        log.info("ready", action="ready", url=url, open=settings.on_loopback)
+        on_ready(url)
+        await server.serve(sockets=[listener])
+    finally:
+        log.info("stopping", action="stopping")
+        await host.stop(GRACE_SECONDS)
+        await built.actions.close()
+
+
+async def _require_keys(built: Built, settings: LocalSettings) -> None:
+    if settings.on_loopback or await built.host.read(lambda ports: bool(list_keys(ports))):
+        return
+    raise Invalid(
+        f"On {settings.host} anyone who reaches this machine could use the server, and there are no keys. "
+        "Make one with `rez-agent keys create NAME --scope admin`, or listen on 127.0.0.1.",
+        code="keys_required",
+    )
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to us: its own way raises them again before we have stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop_on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._ask_to_exit)
+
+    def _ask_to_exit(self) -> None:
+        self.should_exit = True
+
+
+@contextmanager
+def _listening(settings: LocalSettings) -> Iterator[socket.socket]:
+    """A bound socket. Raises Unavailable ``port_taken`` or ``bad_address``."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        text = f"Can't listen on {settings.host}:{settings.port}: {error.strerror}. Choose another --host or --port."
+        raise Unavailable(text, code="port_taken") from None
+    with listener:
+        yield listener
+
+
+def _url(settings: LocalSettings, listener: socket.socket) -> str:
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+def _check_database(built: Built) -> None:
+    """Raises Unavailable ``database_damaged`` for a small database; a large one is checked while it serves."""
+    if built.database.stat().st_size > CHECKED_FIRST_BYTES:
+        Thread(target=_check_in_background, args=(built,), name="check", daemon=True).start()
+        return
+    damage = quick_check(built.writer)
+    if damage:
+        raise Unavailable(_damaged(built.database, damage), code="database_damaged")
+
+
+def _check_in_background(built: Built) -> None:
+    reader = open_reader(built.database)
+    try:
+        damage = quick_check(reader)
+    finally:
+        reader.close()
+    if damage:
+        log.error("database_damaged", action="database_damaged", damage=damage)
+        built.host.found_damage(damage)
+
+
+def _damaged(database: Path, damage: list[str]) -> str:
+    return (
+        f"{database} is damaged: {damage[0]}. Stop here and restore a backup: rez-agent restore FILE --force."
+    )
+
+
+def _configure_logs(level: str) -> None:
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise Invalid(f"--log-level {level}: choose debug, info, warning or error.", code="invalid_setting")
+    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(message)s")
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,39 @@
+"""What a transaction stirs up: told to the engine, the worker and those who wait, after the commit.
+
+A signal is a hint to look, never the news itself: the database holds that. So one from work that was rolled
+back does no harm, and one lost to a crash is made good by the look that follows every start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rez_agent.domain.command import Message
+
+
+@dataclass(slots=True)
+class Signals:
+    """Collected within one group of the writer, handed over once it is durable.
+
+    ``wake_at``: the earliest moment (ms) that the engine must know of; ``work``: something was queued;
+    ``judged``: messages that became final; ``cancelled``: running executions to stop; ``commands``: messages
+    published by the use case that is running, to be applied right after it.
+    """
+
+    wake_at: int | None = None
+    work: bool = False
+    judged: list[Message] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    commands: list[Message] = field(default_factory=list)
+
+    def wake(self, at: int | None) -> None:
+        """The engine must look at ``at``, if it meant to look later."""
+        if at is not None and (self.wake_at is None or at < self.wake_at):
+            self.wake_at = at
+
+    def take(self) -> Signals:
+        """What was collected so far; this one starts afresh."""
+        taken = Signals(self.wake_at, self.work, self.judged, self.cancelled, self.commands)
+        self.wake_at, self.work = None, False
+        self.judged, self.cancelled, self.commands = [], [], []
+        return taken

@@ -1,0 +1,151 @@
+"""The sweep: what nobody waits for. Small slices, so that it never holds up the writer.
+
+It forgets old history (by age and by number), final messages, expired records, spent tombstones and old
+revisions; deletes schedules that asked to be deleted on completion; and takes back leases that ran out.
+Crash: each slice is whole or was not; the next sweep goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import apsw
+import structlog
+
+from rez_agent.domain.instants import to_ms
+from rez_agent.local.blobs import SqliteBlobs
+from rez_agent.local.bundle import LocalPorts
+from rez_agent.local.queue import recover
+from rez_agent.local.rows import dumps, fetch
+
+SLICE = 500
+"""Rows forgotten in one transaction, at most, of each kind."""
+
+MESSAGES_KEPT = timedelta(days=7)
+TOMBSTONES_KEPT = timedelta(days=90)
+
+_DONE = """
+SELECT id FROM schedules s WHERE deletes = 1 AND finished IS NOT NULL AND status = 'active' AND NOT EXISTS (
+    SELECT 1 FROM executions e WHERE e.schedule_id = s.id AND e.status IN ('queued', 'running'))
+ORDER BY seq LIMIT ?
+"""
+_OVERFULL = """
+SELECT seq FROM executions WHERE id > ?1 AND id <= (
+    SELECT id FROM executions WHERE id > ?1 AND id < ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)
+AND status NOT IN ('queued', 'running') ORDER BY id LIMIT ?4
+"""
+_RECENT = "SELECT schedule_id, max(seq) FROM (SELECT schedule_id, seq FROM executions WHERE seq > ? ORDER BY seq LIMIT ?) GROUP BY schedule_id"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much history is kept: by age, and executions by schedule."""
+
+    ledger: timedelta = timedelta(days=90)
+    per_schedule: int = 10_000
+
+
+class Sweep:
+    """The sweep's steps; :meth:`tick` runs in the writer and says whether there is more to do at once."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._seen = 0  # executions whose schedules were checked for overfull histories
+
+    def tick(self, ports: LocalPorts, now: datetime) -> bool:
+        """One slice of everything."""
+        connection, at = ports.connection, to_ms(now)
+        recover(connection, now, all_leases=False)
+        steps: tuple[Callable[[], int], ...] = (
+            lambda: _delete_completed(ports, now),
+            lambda: _forget_oldest(connection, at - _ms(self._kept.ledger)),
+            lambda: self._forget_overfull(connection),
+            lambda: _forget_messages(connection, at - _ms(MESSAGES_KEPT)),
+            lambda: _forget_records(connection, at),
+            lambda: _forget_tombstones(connection, at - _ms(TOMBSTONES_KEPT)),
+            lambda: _forget_revisions(connection, at - _ms(self._kept.ledger)),
+        )
+        return any([step() >= SLICE for step in steps])
+
+    def _forget_overfull(self, connection: apsw.Connection) -> int:
+        """Of each schedule that wrote executions since the last look, what exceeds its share."""
+        recent = fetch(connection, _RECENT, (self._seen, SLICE))
+        forgotten = 0
+        for schedule_id, _ in recent:
+            bounds = (f"{schedule_id}_", f"{schedule_id}`", self._kept.per_schedule, SLICE)
+            forgotten += _forget(connection, [row[0] for row in fetch(connection, _OVERFULL, bounds)])
+            if forgotten >= SLICE:
+                return forgotten
+        self._seen = max((seq for _, seq in recent), default=self._seen)
+        return SLICE if len(recent) >= SLICE else forgotten
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+def _delete_completed(ports: LocalPorts, now: datetime) -> int:
+    """Schedules that asked to be deleted once nothing is left and nothing is in flight."""
+    done = fetch(ports.connection, _DONE, (SLICE,))
+    for (schedule_id,) in done:
+        schedule = ports.schedules.get(schedule_id)
+        if schedule is not None:
+            ports.schedules.replace(schedule.deleted(now), schedule)
+    return len(done)
+
+
+def _forget_oldest(connection: apsw.Connection, before: int) -> int:
+    """Executions older than ``before``. Rows are in order of writing, so only the oldest are looked at."""
+    rows = fetch(connection, "SELECT seq, created, status FROM executions ORDER BY seq LIMIT ?", (SLICE,))
+    old = [seq for seq, created, status in rows if created < before and status not in ("queued", "running")]
+    return _forget(connection, old)
+
+
+def _forget(connection: apsw.Connection, seqs: list[int]) -> int:
+    if seqs:
+        text = dumps(seqs)
+        connection.execute(
+            "DELETE FROM attempts WHERE execution IN (SELECT value FROM json_each(?))", (text,)
+        )
+        connection.execute("DELETE FROM executions WHERE seq IN (SELECT value FROM json_each(?))", (text,))
+    return len(seqs)
+
+
+def _forget_messages(connection: apsw.Connection, before: int) -> int:
+    rows = fetch(connection, "SELECT seq, updated, status FROM messages ORDER BY seq LIMIT ?", (SLICE,))
+    old = [seq for seq, updated, status in rows if updated < before and status in ("completed", "failed")]
+    connection.execute("DELETE FROM messages WHERE seq IN (SELECT value FROM json_each(?))", (dumps(old),))
+    return len(old)
+
+
+def _forget_records(connection: apsw.Connection, at: int) -> int:
+    expired = "SELECT kind, key FROM records WHERE expires IS NOT NULL AND expires <= ? LIMIT ?"
+    rows = fetch(connection, expired, (at, SLICE))
+    for kind, key in rows:
+        connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+    return len(rows)
+
+
+def _forget_tombstones(connection: apsw.Connection, before: int) -> int:
+    """Deleted schedules whose tombstones are no longer needed, with their tags and blobs."""
+    old = "SELECT seq, id FROM schedules WHERE status = 'deleted' AND updated < ? ORDER BY updated LIMIT ?"
+    rows = fetch(connection, old, (before, SLICE))
+    blobs = SqliteBlobs(connection)
+    for seq, schedule_id in rows:
+        connection.execute("DELETE FROM schedule_tags WHERE seq = ?", (seq,))
+        connection.execute("DELETE FROM schedules WHERE seq = ?", (seq,))
+        blobs.drop(schedule_id)
+    return len(rows)
+
+
+def _forget_revisions(connection: apsw.Connection, before: int) -> int:
+    connection.execute(
+        "DELETE FROM revisions WHERE (schedule_id, revision) IN "
+        "(SELECT schedule_id, revision FROM revisions WHERE until < ? LIMIT ?)",
+        (before, SLICE),
+    )
+    return connection.changes()

@@ -1,0 +1,118 @@
+"""The engine's loop: looks when the next schedule is due, and at least every second.
+
+It waits on a monotonic clock and reads the wall clock anew each time. Where the two part, the wall clock was
+stepped (or the machine slept): that is logged, what waits in the queue keeps the time it had left, and what
+fell due in the step goes through catch-up like any outage. Stepping back fires nothing twice: a schedule's
+cursor only moves forward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from rez_agent.domain.instants import to_ms
+from rez_agent.local.bundle import LocalPorts
+from rez_agent.local.engine import Taken, take_due
+from rez_agent.ports import Clock
+
+LONGEST_WAIT_SECONDS = 1.0
+STEP_SECONDS = 2.0
+"""The wall clock may differ by so much from the monotonic one between two looks without being called stepped."""
+
+HEARTBEAT_SECONDS = 60.0
+
+log = structlog.get_logger()
+
+Write = Callable[[Callable[[LocalPorts], Taken]], Awaitable[Taken]]
+
+
+class Timer:
+    """Drives the engine. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        write: Write,
+        clock: Clock,
+        *,
+        on_step: Callable[[timedelta], Awaitable[None]],
+        on_heartbeat: Callable[[], None],
+    ) -> None:
+        self._write = write
+        self._clock = clock
+        self._on_step = on_step
+        self._on_heartbeat = on_heartbeat
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._loop: asyncio.Task[None] | None = None
+        self._next_wake: int | None = None
+        self._wall, self._monotonic = clock.now(), clock.monotonic()
+        self._next_heartbeat = clock.monotonic()
+        self.beat = clock.monotonic()
+        self.taken = 0
+
+    def start(self) -> None:
+        """Begin to keep time."""
+        self._loop = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Keep time no longer; nothing is lost, what is due stays due."""
+        self._stopping = True
+        self._wake.set()
+        if self._loop is not None:
+            await self._loop
+
+    def wake_by(self, at: int) -> None:
+        """A schedule is due at ``at`` (ms): look then, if the next look was to be later."""
+        if self._next_wake is None or at < self._next_wake:
+            self._next_wake = at
+            self._wake.set()
+
+    def lag(self) -> float:
+        """Seconds since the engine last looked."""
+        return self._clock.monotonic() - self.beat
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                more = await self.tick()
+            except Exception as error:  # noqa: BLE001 - the loop must outlive a full disk
+                log.error("engine_failed", action="engine_failed", error=str(error))
+                more = False
+            if not more:
+                await self._wait()
+
+    async def tick(self) -> bool:
+        """One look: whether more is due at once."""
+        self._wake.clear()
+        now = self._clock.now()
+        await self._watch_for_step(now)
+        taken = await self._write(lambda ports: take_due(ports, now))
+        self.beat = self._clock.monotonic()
+        self.taken += taken.count
+        self._next_wake = taken.next_wake
+        if self.beat >= self._next_heartbeat:
+            self._next_heartbeat = self.beat + HEARTBEAT_SECONDS
+            self._on_heartbeat()
+        return taken.more
+
+    async def _watch_for_step(self, now: datetime) -> None:
+        monotonic = self._clock.monotonic()
+        step = (now - self._wall) - timedelta(seconds=monotonic - self._monotonic)
+        self._wall, self._monotonic = now, monotonic
+        if abs(step.total_seconds()) >= STEP_SECONDS:
+            log.warning("clock_stepped", action="clock_stepped", seconds=round(step.total_seconds(), 3))
+            await self._on_step(step)
+
+    async def _wait(self) -> None:
+        seconds = LONGEST_WAIT_SECONDS
+        if self._next_wake is not None:
+            until = (self._next_wake - to_ms(self._clock.now())) / 1000
+            seconds = min(seconds, max(0.0, until))
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
