@@ -1,0 +1,92 @@
+"""Preview: what an expression means and when it is due, before anything is created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from rez_agent.domain.errors import Invalid, Problem
+from rez_agent.domain.expression import Expression, Occurrences, parse
+from rez_agent.domain.instants import floor_second
+
+PREVIEWED_AT_MOST = 100
+"""Occurrences in one preview."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One occurrence: its instant, the zone's wall clock then (aware, with the offset in force), and a note
+    where a clock change matters. ``skipped``: a time that the clock never shows, so nothing is due."""
+
+    at: datetime
+    local: datetime
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an expression comes to. ``problems``: why it is not valid; then there is nothing else."""
+
+    explanation: str | None = None
+    occurrences: tuple[Due, ...] = ()
+    skipped: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Whether a schedule could be created with it now."""
+        return not self.problems
+
+
+def preview(
+    text: str,
+    timezone: str,
+    *,
+    now: datetime,
+    after: datetime | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    count: int = 10,
+) -> Preview:
+    """What ``text`` means, and the first ``count`` occurrences after ``after``.
+
+    Without ``after`` they are those that a schedule created ``now`` would have, this second included. A
+    ``rate`` counts from ``start``, else from ``now``. Never raises for what is wrong with the expression:
+    the answer says so.
+    """
+    try:
+        expression = parse(text, timezone)
+    except Invalid as error:
+        return Preview(problems=error.problems)
+    past = expression.check_future(now)
+    if past is not None:
+        return Preview(expression.explain(), problems=(past,))
+    times = Occurrences(expression, start=start, end=end, anchor=floor_second(now))
+    since = after or floor_second(now) - timedelta(seconds=1)
+    found = _next(times, since, count)
+    skipped = expression.skipped_between(since, found[-1]) if found else []
+    return Preview(
+        explanation=expression.explain(),
+        occurrences=tuple(dues(expression, found)),
+        skipped=tuple(skip.note for skip in skipped),
+        warnings=tuple(expression.warnings()),
+    )
+
+
+def dues(expression: Expression, times: Iterable[datetime]) -> Iterator[Due]:
+    """Each of ``times``, occurrences of ``expression``, as its zone shows it."""
+    zone: ZoneInfo = expression.zone.info
+    for at in times:
+        yield Due(at, at.astimezone(zone), expression.note_at(at))
+
+
+def _next(times: Occurrences, after: datetime, count: int) -> list[datetime]:
+    found: list[datetime] = []
+    following = times.next_after(after)
+    while following is not None and len(found) < count:
+        found.append(following)
+        following = times.next_after(following)
+    return found

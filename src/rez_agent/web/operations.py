@@ -1,0 +1,212 @@
+"""Operations: what a route does, who may ask for it, and how it is documented, in one value each."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any
+
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from rez_agent.domain.errors import RezError
+from rez_agent.ports import Host
+from rez_agent.usecases.callers import Caller
+from rez_agent.usecases.keys import Scope
+from rez_agent.web.answers import nothing
+from rez_agent.web.auth import Gate
+from rez_agent.web.calls import Call
+from rez_agent.web.errors import PROBLEM_JSON, Internal, error_answer
+from rez_agent.web.examples import problem_example
+from rez_agent.web.models import ProblemDetails
+from rez_agent.web.settings import WebSettings
+
+_log = logging.getLogger(__name__)
+_NOBODY = Caller("", admin=False)
+_IN_PATH = re.compile(r"{(\w+)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What handlers work with."""
+
+    host: Host
+    settings: WebSettings
+    gate: Gate
+
+
+Handler = Callable[[Api, Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer or a request as the document shows it: its model, and an example."""
+
+    description: str
+    model: type[BaseModel] | None = None
+    example: Any = None
+    media_type: str = "application/json"
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route. ``scope`` None: no key is needed. ``parameters`` names those shared ones, mostly headers, that
+    it heeds; ``filters`` is the model of its query; ``problems`` its statuses beyond those that follow from
+    the rest."""
+
+    method: str
+    path: str
+    handler: Handler
+    name: str
+    summary: str
+    tag: str
+    scope: Scope | None
+    answers: dict[int, Shown]
+    description: str = ""
+    request: Shown | None = None
+    also: tuple[Shown, ...] = ()
+    request_required: bool = True
+    filters: type[BaseModel] | None = None
+    parameters: tuple[str, ...] = ()
+    problems: tuple[int, ...] = ()
+    path_names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path_names", tuple(_IN_PATH.findall(self.path)))
+
+    @property
+    def statuses(self) -> list[int]:
+        """Every status of a problem that it can answer with."""
+        found = {*self.problems, 500, 503}
+        if self.scope is not None:
+            found |= {401, 403, 422, 429}
+        if self.request is not None:
+            found |= {400, 413, 415, 422}
+        if self.path_names:
+            found.add(404)
+        return sorted(found)
+
+
+class DirectRoute(APIRoute):
+    """A route whose handler reads the request itself: FastAPI documents it and steps out of its way."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint as it is."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
+def route(api: Api, operation: Operation) -> DirectRoute:
+    """The route of ``operation``."""
+    first = min(operation.answers)
+    return DirectRoute(
+        operation.path,
+        endpoint(api, operation),
+        methods=[operation.method],
+        name=operation.name,
+        operation_id=operation.name,
+        summary=operation.summary,
+        description=operation.description or operation.summary,
+        tags=[operation.tag],
+        status_code=first,
+        response_description=operation.answers[first].description,
+        response_class=Response,
+        response_model=None,
+        responses=_responses(operation),
+        openapi_extra=_extra(operation),
+    )
+
+
+def endpoint(api: Api, operation: Operation) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    """The operation with its gate before it and its errors caught behind it."""
+    handler, scope = operation.handler, operation.scope
+
+    async def handle(request: Request) -> Response:
+        try:
+            caller = _NOBODY if scope is None else await api.gate.admit(request.headers, scope)
+            return await handler(api, Call(request, caller))
+        except RezError as error:
+            return error_answer(error)
+        except ClientDisconnect:
+            return nothing(status=400)  # nobody is there to read it
+        except Exception:  # noqa: BLE001 - whatever it was, the caller learns an id and nothing more
+            error_id = token_hex(8)
+            _log.exception("request_failed", extra={"error_id": error_id, "operation": operation.name})
+            return error_answer(Internal(error_id))
+
+    return handle
+
+
+def reference(model: type[BaseModel]) -> dict[str, str]:
+    """The reference to a model's schema in the document."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _responses(operation: Operation) -> dict[int | str, dict[str, Any]]:
+    found: dict[int | str, dict[str, Any]] = {}
+    for status, shown in operation.answers.items():
+        found[status] = {"description": shown.description}
+        if shown.model is not None or shown.example is not None:
+            found[status]["content"] = _content(shown)
+        if shown.headers:
+            names = {name: {"$ref": f"#/components/headers/{name}"} for name in shown.headers}
+            found[status]["headers"] = names
+    for status in operation.statuses:
+        problem = found.setdefault(status, {"description": HTTPStatus(status).phrase})
+        problem.setdefault("content", {})[PROBLEM_JSON] = {
+            "schema": reference(ProblemDetails),
+            "example": problem_example(status),
+        }
+    return found
+
+
+def _content(shown: Shown) -> dict[str, Any]:
+    media: dict[str, Any] = {"schema": {"type": "string"} if shown.model is None else reference(shown.model)}
+    if shown.example is not None:
+        media["example"] = shown.example
+    return {shown.media_type: media}
+
+
+def _extra(operation: Operation) -> dict[str, Any]:
+    """What FastAPI can't know of a handler that reads the request itself."""
+    extra: dict[str, Any] = {}
+    parameters = [*operation.path_names, *operation.parameters]
+    extra["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in parameters]
+    if operation.filters is not None:
+        extra["parameters"] += _query_parameters(operation.filters)
+    if not extra["parameters"]:
+        del extra["parameters"]
+    if operation.request is not None:
+        content: dict[str, Any] = {}
+        for shown in (operation.request, *operation.also):
+            content |= _content(shown)
+        extra["requestBody"] = {
+            "required": operation.request_required,
+            "description": operation.request.description,
+            "content": content,
+        }
+    if operation.scope is None:
+        extra["security"] = []
+    return extra
+
+
+def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    required = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": rule.pop("description", name.replace("_", " ")),
+            "schema": rule,
+        }
+        for name, rule in schema.get("properties", {}).items()
+    ]

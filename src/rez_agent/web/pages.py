@@ -1,0 +1,88 @@
+"""Two pages that load nothing from anywhere: the operations, and the table of codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+from rez_agent.web.codes import CODES
+
+_FRAME = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+code, pre {{ font: 14px/1.4 ui-monospace, monospace }}
+pre {{ overflow-x: auto; padding: .5rem 1rem; border-left: 3px solid }}
+table {{ border-collapse: collapse }} summary {{ cursor: pointer; padding: .25rem 0 }}
+td, th {{ text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0 }}
+:root {{ color-scheme: light dark }} :target {{ outline: 2px solid }}
+</style><h1>{title}</h1>{body}</html>
+"""
+
+
+class Pages:
+    """The document and the pages made of it, each made once, when first asked for."""
+
+    def __init__(self, document: Callable[[], dict[str, Any]]) -> None:
+        self._document = document
+        self._made: dict[str, str] = {}
+
+    def openapi(self) -> str:
+        """The OpenAPI document as JSON."""
+        return self._once("openapi", lambda: json.dumps(self._document(), ensure_ascii=False))
+
+    def operations(self) -> str:
+        """A page of all operations."""
+        return self._once("operations", lambda: operations_page(self._document()))
+
+    def codes(self) -> str:
+        """A page of all codes of errors."""
+        return self._once("codes", codes_page)
+
+    def _once(self, name: str, make: Callable[[], str]) -> str:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+
+def operations_page(document: Mapping[str, Any]) -> str:
+    """All operations of an OpenAPI document, by tag, with their descriptions and examples."""
+    sections: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            sections.setdefault(operation["tags"][0], []).append(_operation(method, path, operation))
+    body = [f"<p>{escape(document['info']['description'])} <a href='openapi.json'>openapi.json</a></p>"]
+    for tag, operations in sections.items():
+        body.append(f"<h2>{escape(tag)}</h2>{''.join(operations)}")
+    return _FRAME.format(title="rez-agent API", body="".join(body))
+
+
+def codes_page() -> str:
+    """The table of codes; each row is what the ``type`` of a problem refers to."""
+    rows = "".join(
+        f"<tr id='{code}'><td><code>{code}</code><td>{escape(known.title)}<td>{escape(known.way_out)}"
+        for code, known in CODES.items()
+    )
+    head = "<tr><th>code<th>what it means<th>what to do"
+    return _FRAME.format(title="rez-agent error codes", body=f"<table>{head}{rows}</table>")
+
+
+def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    parts = [f"<p>{escape(operation['description'])}</p>"]
+    if "requestBody" in operation:
+        parts.append(_examples("Request", operation["requestBody"]))
+    for status, shown in operation["responses"].items():
+        if int(status) < 400:
+            parts.append(_examples(f"{status} {shown['description']}", shown))
+    statuses = ", ".join(status for status in operation["responses"] if int(status) >= 400)
+    parts.append(f"<p>Problems: {statuses}</p>")
+    head = f"<code>{method.upper()} {escape(path)}</code> {escape(operation['summary'])}"
+    return f"<details><summary>{head}</summary>{''.join(parts)}</details>"
+
+
+def _examples(title: str, shown: Mapping[str, Any]) -> str:
+    examples = [media["example"] for media in shown.get("content", {}).values() if "example" in media]
+    texts = [text if isinstance(text, str) else json.dumps(text, indent=2) for text in examples]
+    return f"<h4>{escape(title)}</h4>" + "".join(f"<pre>{escape(text)}</pre>" for text in texts)

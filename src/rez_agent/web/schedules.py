@@ -1,0 +1,175 @@
+"""Routes of schedules: create, read, change, delete, and when they are due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
+from rez_agent.ports import Ports, ScheduleQuery
+from rez_agent.usecases.callers import schedule_for
+from rez_agent.usecases.commands import backfill_times
+from rez_agent.usecases.history import occurrences, schedule_or_pending, schedules_for
+from rez_agent.usecases.preview import Due, dues, preview
+from rez_agent.web.answers import answer, nothing
+from rez_agent.web.calls import Call
+from rez_agent.web.commanding import carry_out, etag
+from rez_agent.web.models import (
+    BackfillRequest,
+    DeleteFilter,
+    OccurrenceFilter,
+    PauseRequest,
+    PreviewRequest,
+    ResumeRequest,
+    RunRequest,
+    ScheduleFilter,
+)
+from rez_agent.web.operations import Api
+from rez_agent.web.shapes import (
+    due_document,
+    page_document,
+    preview_document,
+    schedule_detail,
+    schedule_document,
+)
+
+BACKFILL_SHOWN = 100
+"""Occurrences that a dry run of a backfill lists; it counts all of them."""
+
+
+async def create(api: Api, call: Call) -> Response:
+    """POST /api/schedules"""
+    request = ScheduleCreationRequest(action=CommandAction.CREATE, schedule=await call.object())
+    return await carry_out(api, call, request)
+
+
+async def list_all(api: Api, call: Call) -> Response:
+    """GET /api/schedules"""
+    asked = call.filters(ScheduleFilter)
+    query = ScheduleQuery(
+        owner=asked.created_by,
+        status=asked.status,
+        tag=asked.tag,
+        target_type=asked.target_type,
+        name=asked.name,
+        name_prefix=asked.name_prefix,
+        finished=asked.finished,
+        order=asked.order,
+        cursor=asked.cursor,
+        limit=asked.limit,
+    )
+    page = await api.host.read(lambda ports: schedules_for(ports, call.caller, query))
+    return answer(page_document(page, schedule_document))
+
+
+async def show(api: Api, call: Call) -> Response:
+    """GET /api/schedules/{schedule_id}"""
+    schedule_id = call.path("schedule_id")
+    schedule = await api.host.read(lambda ports: schedule_or_pending(ports, call.caller, schedule_id))
+    headers = {"ETag": etag(schedule)}
+    if call.has(schedule.revision):
+        return nothing(headers, 304)
+    return answer(schedule_detail(schedule), headers=headers)
+
+
+async def replace(api: Api, call: Call) -> Response:
+    """PUT /api/schedules/{schedule_id}"""
+    revision = call.required_revision()
+    request = _about(call, CommandAction.UPDATE, schedule=await call.object(), revision=revision)
+    return await carry_out(api, call, request)
+
+
+async def patch(api: Api, call: Call) -> Response:
+    """PATCH /api/schedules/{schedule_id}"""
+    return await carry_out(api, call, _about(call, CommandAction.UPDATE, patch=await call.object()))
+
+
+async def delete(api: Api, call: Call) -> Response:
+    """DELETE /api/schedules/{schedule_id}"""
+    asked = call.filters(DeleteFilter)
+    return await carry_out(api, call, _about(call, CommandAction.DELETE, cancel=asked.cancel))
+
+
+async def pause(api: Api, call: Call) -> Response:
+    """POST /api/schedules/{schedule_id}/pause"""
+    asked = await call.form(PauseRequest)
+    request = _about(call, CommandAction.PAUSE, reason=asked.reason, until=asked.until, cancel=asked.cancel)
+    return await carry_out(api, call, request)
+
+
+async def resume(api: Api, call: Call) -> Response:
+    """POST /api/schedules/{schedule_id}/resume"""
+    await call.form(ResumeRequest)
+    return await carry_out(api, call, _about(call, CommandAction.RESUME))
+
+
+async def run(api: Api, call: Call) -> Response:
+    """POST /api/schedules/{schedule_id}/run"""
+    asked = await call.form(RunRequest)
+    return await carry_out(api, call, _about(call, CommandAction.RUN, payload=asked.payload))
+
+
+async def backfill(api: Api, call: Call) -> Response:
+    """POST /api/schedules/{schedule_id}/backfill"""
+    asked = await call.form(BackfillRequest)
+    request = _about(call, CommandAction.BACKFILL, **{"from": asked.from_}, to=asked.to)
+    if not asked.dry_run:
+        return await carry_out(api, call, request)
+
+    def plan(ports: Ports) -> tuple[int, list[Due]]:
+        schedule = schedule_for(ports, call.caller, request.schedule_id or "")
+        times = backfill_times(schedule, request, ports.clock.now())
+        return len(times), list(dues(schedule.definition.expression, times[:BACKFILL_SHOWN]))
+
+    count, first = await api.host.read(plan)
+    return answer({"dry_run": True, "count": count, "items": [due_document(due) for due in first]})
+
+
+async def show_occurrences(api: Api, call: Call) -> Response:
+    """GET /api/schedules/{schedule_id}/occurrences"""
+    asked = call.filters(OccurrenceFilter)
+    schedule_id = call.path("schedule_id")
+    page = await api.host.read(
+        lambda ports: occurrences(
+            ports,
+            call.caller,
+            schedule_id,
+            since=asked.from_,
+            until=asked.to,
+            cursor=asked.cursor,
+            limit=asked.limit,
+        )
+    )
+    return answer(page_document(page, due_document))
+
+
+async def preview_body(api: Api, call: Call) -> Response:
+    """POST /api/schedules/preview"""
+    return await _previewed(api, await call.form(PreviewRequest))
+
+
+async def preview_query(api: Api, call: Call) -> Response:
+    """GET /api/schedules/preview"""
+    return await _previewed(api, call.filters(PreviewRequest))
+
+
+async def _previewed(api: Api, asked: PreviewRequest) -> Response:
+    found = await api.host.read(
+        lambda ports: preview(
+            asked.schedule_expression,
+            asked.timezone,
+            now=ports.clock.now(),
+            after=asked.after,
+            start=asked.start,
+            end=asked.end,
+            count=asked.count,
+        )
+    )
+    return answer(preview_document(found))
+
+
+def _about(call: Call, action: CommandAction, **fields: Any) -> ScheduleCreationRequest:
+    """The command about the schedule in the path, at the revision that ``If-Match`` names."""
+    fields.setdefault("revision", call.revision())
+    return ScheduleCreationRequest(action=action, schedule_id=call.path("schedule_id"), **fields)

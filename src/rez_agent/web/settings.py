@@ -1,0 +1,33 @@
+"""What the web layer can be told: one frozen value, made by the host's composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rez_agent.usecases.commands import SCHEDULES_PER_OWNER
+
+BODY_AT_MOST = 1_048_576
+"""Bytes of a request's body: 1 MiB."""
+
+BATCH_BODY_AT_MOST = 4 * BODY_AT_MOST
+"""Bytes of a batch's body: 4 MiB."""
+
+WAIT_AT_MOST = 20
+"""Seconds that ``Prefer: wait=N`` is honoured for; more is cut to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Settings of the web layer.
+
+    ``open_access``: while there are no keys, whoever reaches the server may do everything. Only for a
+    server that listens on loopback; then requests must name a loopback host, or one of ``hosts``, in their
+    Host header. ``requests_per_second``: what one key may ask, with as much again as a burst (0: no limit).
+    ``quota``: living schedules of one owner.
+    """
+
+    open_access: bool = False
+    hosts: tuple[str, ...] = ()
+    requests_per_second: int = 0
+    quota: int = SCHEDULES_PER_OWNER
+    version: str = "0"
