@@ -132,75 +132,82 @@ class YearTable(NamedTuple):
     following: array[int]
 
 
+_NO_DAYS = YearTable(array("h"), array("h", [NO_DAY]) * 368)
+
+
 class Days:
     """The days from 1970 to 2199 that months, years and a day rule pick together.
 
     A value, apart from tables worked out when first needed; safe to share between threads.
     """
 
-    __slots__ = ("_layouts", "_months", "_rule", "_years")
+    __slots__ = ("_by_year", "_layouts", "_months", "_rule", "_years")
 
     def __init__(self, rule: DayRule, months: tuple[int, ...], years: tuple[int, ...]) -> None:
         self._rule = rule
         self._months = months
         self._years = years
         self._layouts: dict[tuple[int, bool], YearTable] = {}
+        self._by_year: dict[int, YearTable] = {}
 
-    def table(self, day: int) -> tuple[int, YearTable | None]:
-        """The first day of the year that holds ``day``, and that year's table; None where no day matches."""
+    def year_of(self, day: int) -> tuple[int, int, YearTable]:
+        """The year that holds ``day``: its first day, the first of the next one, and its table."""
         index = bisect_right(_FIRST_DAYS, day) - 1
-        return _FIRST_DAYS[index], self._year(FIRST_YEAR + index)
+        return _FIRST_DAYS[index], _FIRST_DAYS[index + 1], self._table(index)
 
     def on_or_after(self, day: int) -> int | None:
         """The first matching day that is not before ``day``."""
-        index = max(bisect_right(_FIRST_DAYS, day) - 1, 0)
-        table = self._year(FIRST_YEAR + index)
-        if table is not None:
-            row = table.following[max(day - _FIRST_DAYS[index], 0)]
+        index = bisect_right(_FIRST_DAYS, day) - 1
+        if index >= 0:
+            first = _FIRST_DAYS[index]
+            row = self._table(index).following[day - first]
             if row != NO_DAY:
-                return _FIRST_DAYS[index] + row
-        for year in self._years[bisect_right(self._years, FIRST_YEAR + index) :]:
-            table = self._year(year)
-            if table is not None:
-                return _FIRST_DAYS[year - FIRST_YEAR] + table.rows[0]
+                return first + row
+        for at in range(bisect_right(self._years, FIRST_YEAR + index), len(self._years)):
+            index = self._years[at] - FIRST_YEAR
+            rows = self._table(index).rows
+            if rows:
+                return _FIRST_DAYS[index] + rows[0]
         return None
 
     def on_or_before(self, day: int) -> int | None:
         """The last matching day that is not after ``day``."""
         index = bisect_right(_FIRST_DAYS, day) - 1
-        for year in reversed(self._years[: bisect_right(self._years, FIRST_YEAR + index)]):
-            table = self._year(year)
-            first = _FIRST_DAYS[year - FIRST_YEAR]
-            at = bisect_right(table.rows, day - first) if table is not None else 0
-            if table is not None and at > 0:
-                return first + table.rows[at - 1]
+        for at in range(bisect_right(self._years, FIRST_YEAR + index) - 1, -1, -1):
+            index = self._years[at] - FIRST_YEAR
+            first, rows = _FIRST_DAYS[index], self._table(index).rows
+            past = bisect_right(rows, day - first)
+            if past > 0:
+                return first + rows[past - 1]
         return None
 
     def count(self, low: int, high: int) -> int:
         """How many matching days lie in ``[low, high)``."""
-        first = max(bisect_right(_FIRST_DAYS, low) - 1, 0)
-        last = min(bisect_right(_FIRST_DAYS, high), len(ALL_YEARS))
+        begin = max(bisect_right(_FIRST_DAYS, low) - 1, 0)
+        end = min(bisect_right(_FIRST_DAYS, high), len(ALL_YEARS))
         total = 0
-        for index in range(first, last):
-            table = self._year(FIRST_YEAR + index)
-            if table is not None:
-                start = _FIRST_DAYS[index]
-                total += bisect_left(table.rows, high - start) - bisect_left(table.rows, low - start)
+        for index in range(begin, end):
+            first, rows = _FIRST_DAYS[index], self._table(index).rows
+            total += bisect_left(rows, high - first) - bisect_left(rows, low - first)
         return total
 
     def __contains__(self, day: int) -> bool:
-        first, table = self.table(day)
-        return table is not None and table.following[day - first] == day - first
+        index = bisect_right(_FIRST_DAYS, day) - 1
+        row = day - _FIRST_DAYS[index]
+        return index >= 0 and self._table(index).following[row] == row
 
-    def _year(self, year: int) -> YearTable | None:
-        at = bisect_left(self._years, year)
-        if at == len(self._years) or self._years[at] != year:
-            return None
-        layout = (_FIRST_DAYS[year - FIRST_YEAR] + 4) % 7, isleap(year)  # 1970 began on a Thursday
-        table = self._layouts.get(layout)
-        if table is None:
-            self._layouts[layout] = table = self._lay_out(*layout)
-        return table if table.rows else None
+    def _table(self, index: int) -> YearTable:
+        """The table of the year ``1970 + index``, empty outside the years named."""
+        return self._by_year.get(index) or self._add(index)
+
+    def _add(self, index: int) -> YearTable:
+        year, table = FIRST_YEAR + index, _NO_DAYS
+        if year in self._years:
+            layout = (_FIRST_DAYS[index] + 4) % 7, isleap(year)  # 1970 began on a Thursday
+            table = self._layouts.get(layout) or self._lay_out(*layout)
+            self._layouts[layout] = table
+        self._by_year[index] = table
+        return table
 
     def _lay_out(self, weekday: int, leap: bool) -> YearTable:  # noqa: FBT001 - half of a layout's key
         rows = array("h")

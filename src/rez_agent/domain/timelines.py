@@ -16,7 +16,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from rez_agent.domain.cron import Cron
 from rez_agent.domain.days import Days, days_of
@@ -54,18 +54,14 @@ class Timeline(Protocol):
         """How many instants lie in ``(after, until]``: exact, and without visiting them."""
 
 
-class _Span(NamedTuple):
-    """A stretch within one segment and one calendar year, where the next instant is a few look-ups away."""
+_Span = tuple[int, int, int, int, int, "array[int]"]
+"""A stretch within one segment and one year, where the next instant is a few look-ups away.
 
-    lo: int
-    hi: int
-    offset: int
-    wall_end: int
-    first_day: int
-    following: array[int]
+Its first instant, the end of its instants, the offset, the end of its wall times, the year's first day, and
+the year's ``following`` table.
+"""
 
-
-_NOWHERE = _Span(0, 0, 0, 0, 0, array("h"))
+_NOWHERE: _Span = (0, 0, 0, 0, 0, array("h"))
 
 
 class CronTimeline:
@@ -162,26 +158,28 @@ class CronTimeline:
     def _search(self, after: int) -> int | None:
         """The first instant after ``after``, wherever it lies; remembers its span."""
         lower = max(after + 1, EARLIEST)
-        while lower < LATEST:
-            segment = self._zone.segment_at(lower)
-            wall = self._wall_from(max(lower + segment.offset, segment.floor))
-            if wall is None:
-                return None
+        if lower > LATEST:
+            return None
+        segment = self._zone.segment_at(lower)
+        wall = self._wall_from(max(lower + segment.offset, segment.floor))
+        while wall is not None:
             if wall < segment.hi + segment.offset:
                 self._span = self._span_around(wall, segment)
                 return wall - segment.offset
             lower = max(segment.hi, wall - DAY)
+            segment = self._zone.segment_at(lower)
+            low = max(lower + segment.offset, segment.floor)
+            if wall < low:  # the wall time found lay in a gap: look further
+                wall = self._wall_from(low)
         return None
 
     def _span_around(self, wall: int, segment: Segment) -> _Span:
         """The part of ``segment`` in the year of ``wall``, an occurrence."""
-        first_day, table = self._days.table(wall // DAY)
-        assert table is not None, "a year with an occurrence has a table"
-        offset = segment.offset
-        year_end = (first_day + len(table.following) - 2) * DAY
-        wall_end = min(segment.hi + offset, year_end)
-        low = max(segment.lo + offset, segment.floor, first_day * DAY)
-        return _Span(low - offset, wall_end - offset, offset, wall_end, first_day, table.following)
+        lo, hi, offset, floor = segment
+        first_day, next_first_day, table = self._days.year_of(wall // DAY)
+        wall_end = min(hi + offset, next_first_day * DAY)
+        low = max(lo + offset, floor, first_day * DAY)
+        return low - offset, wall_end - offset, offset, wall_end, first_day, table.following
 
     def _wall_from(self, wall: int) -> int | None:
         """The first wall time at or after ``wall`` that the fields name."""

@@ -35,6 +35,8 @@ _BLOCK = 1 << _BLOCK_BITS
 """Segments are found a block of 2**25 seconds (388 days) at a time, when first asked for."""
 _LOOK_BACK = 2 * DAY
 """No fold reaches further back than this: offsets stay within a day of UTC."""
+_FOREVER = 1 << 40
+"""Seconds that no instant asked about is away from 1970."""
 _LONGEST_NAME = 50
 """EventBridge Scheduler's limit on ``ScheduleExpressionTimezone``."""
 
@@ -95,6 +97,16 @@ class Zone:
         return wall_clock(instant + self.segment_at(instant).offset)
 
     def _build(self, block: int) -> tuple[Segment, ...]:
+        fixed = self.info.utcoffset(None)  # known only where a zone has never changed its clock
+        if fixed is not None:
+            found: tuple[Segment, ...] = (Segment(-_FOREVER, _FOREVER, _seconds(fixed), -_FOREVER),)
+        else:
+            found = self._cut(block)
+        self._blocks[block] = found
+        return found
+
+    def _cut(self, block: int) -> tuple[Segment, ...]:
+        """The segments of a block, each with its floor."""
         start = block << _BLOCK_BITS
         end = start + _BLOCK
         borders = [*self._borders(start - _LOOK_BACK, end), (end, 0)]
@@ -105,8 +117,7 @@ class Zone:
                 lo = max(lo, start)  # noqa: PLW2901 - clipped to the block
                 segments.append(Segment(lo, hi, offset, max(high, lo + offset)))
             high = max(high, hi + offset)
-        self._blocks[block] = found = tuple(segments)
-        return found
+        return tuple(segments)
 
     def _borders(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """``(instant, offset)`` at ``start`` and wherever the offset changes before ``end``.
