@@ -14,6 +14,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from rez_agent.domain.errors import RezError
 from rez_agent.ports import Host
@@ -42,6 +44,7 @@ class Api:
 
 
 Handler = Callable[[Api, Call], Awaitable[Response]]
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +98,16 @@ class Operation:
 
 
 class DirectRoute(APIRoute):
-    """A route whose handler reads the request itself: FastAPI documents it and steps out of its way."""
+    """A route whose endpoint reads the request itself: FastAPI documents it and steps out of its way."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint as it is."""
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return endpoint
+    def __init__(self, path: str, endpoint: Endpoint, **documented: Any) -> None:
+        super().__init__(path, endpoint, **documented)
+
+        async def app(scope: ASGIScope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = app
 
 
 def route(api: Api, operation: Operation) -> DirectRoute:
@@ -124,7 +131,7 @@ def route(api: Api, operation: Operation) -> DirectRoute:
     )
 
 
-def endpoint(api: Api, operation: Operation) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def endpoint(api: Api, operation: Operation) -> Endpoint:
     """The operation with its gate before it and its errors caught behind it."""
     handler, scope = operation.handler, operation.scope
 

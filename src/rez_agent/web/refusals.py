@@ -1,0 +1,46 @@
+"""What the router refuses: unknown paths and wrong methods, answered in the shape of every other problem."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from rez_agent.web.errors import NoSuchRoute, WrongMethod, error_answer
+
+
+class Refusals:
+    """The router, with its refusals as problem documents."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI says."""
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            answer = _refused(Request(scope), error, self._router.routes)
+            await answer(scope, receive, send)
+
+
+def _refused(request: Request, error: HTTPException, routes: list[BaseRoute]) -> Response:
+    path = request.scope["path"]
+    allowed = _methods_at(path, routes)
+    if error.status_code == 405 and allowed:
+        text = f"{request.method} is not served here; {', '.join(allowed)} is."
+        return error_answer(WrongMethod(text, allowed=allowed))
+    return error_answer(NoSuchRoute(f"Nothing is served at '{path[:200]}'. See /docs for what there is."))
+
+
+def _methods_at(path: str, routes: list[BaseRoute]) -> list[str]:
+    return sorted(
+        {
+            method
+            for route in routes
+            if isinstance(route, Route) and route.path_regex.match(path)
+            for method in route.methods or ()
+        }
+    )
