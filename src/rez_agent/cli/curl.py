@@ -1,0 +1,249 @@
+"""From a command line that calls a URL to a web action's payload.
+
+Understands what stands in crontabs: ``curl`` and ``wget`` with the options that say what is requested, and
+a bare URL. Options that only say how much is printed are dropped. Anything else is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from rez_agent.domain.errors import Invalid
+
+_URL = re.compile(r"https?://\S+")
+_SILENCED = re.compile(r"\s*(?:[12]?>>?\s*(?:/dev/null|&[12])|&>\s*/dev/null|\|\|\s*true|2>&1)")
+_SHELL = re.compile(r"[|;&<>`$()]")
+
+_CURL_QUIET = frozenset(
+    {
+        "-s",
+        "--silent",
+        "-S",
+        "--show-error",
+        "-f",
+        "--fail",
+        "--fail-with-body",
+        "-g",
+        "--globoff",
+        "-4",
+        "-6",
+    }
+    | {"--compressed", "-#", "--progress-bar", "-N", "--no-buffer", "--no-progress-meter"}
+)
+_CURL_DROPPED = frozenset(
+    {"-o", "--output", "-w", "--write-out", "--retry", "--retry-delay", "--connect-timeout"}
+)
+_WGET_QUIET = frozenset({"-q", "--quiet", "-nv", "--no-verbose", "--spider"})
+_WGET_DROPPED = frozenset({"-O", "--output-document", "-o", "--output-file", "-t", "--tries"})
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been read of a command line so far."""
+
+    url: str | None = None
+    method: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: list[str] = field(default_factory=list)
+    timeout: float | None = None
+    redirects: bool = False
+
+    def payload(self) -> dict[str, Any]:
+        """The payload. Raises Invalid when no URL was named."""
+        if self.url is None:
+            raise Invalid("The command names no http:// or https:// URL.")
+        if self.body and not any(name.lower() == "content-type" for name in self.headers):
+            self.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        said: dict[str, Any] = {
+            "action": "http",
+            "url": self.url,
+            "method": self.method or ("POST" if self.body else "GET"),
+            "headers": self.headers or None,
+            "body": "&".join(self.body) if self.body else None,
+            "timeout": self.timeout,
+            "follow_redirects": self.redirects or None,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def request_of(command: str) -> dict[str, Any] | None:
+    """The payload for a command that calls a URL; None for one that does something else.
+
+    Raises Invalid for a call that says more than a web action can.
+    """
+    plain = _SILENCED.sub("", command).strip()
+    program = plain.split(None, 1)[0].rsplit("/", 1)[-1] if plain else ""
+    if _URL.fullmatch(plain):
+        return {"action": "http", "url": plain, "method": "GET"}
+    if program not in ("curl", "wget"):
+        return None
+    words = _words(plain)
+    return _read(words[1:], _CURL if program == "curl" else _WGET, program).payload()
+
+
+def _words(command: str) -> list[str]:
+    """The command's words. Raises Invalid where a shell would be needed to know them."""
+    if "%" in command.replace("\\%", ""):
+        raise Invalid("A % in a crontab's command begins its input. Write the call without it.")
+    unquoted = re.sub(r"'[^']*'", "", command)
+    if _SHELL.search(re.sub(r'"[^"$`]*"', "", unquoted)):
+        raise Invalid(
+            "The command needs a shell (a pipe, a variable, several commands). Reduce it to one call."
+        )
+    try:
+        return shlex.split(command.replace("\\%", "%"))
+    except ValueError as error:
+        raise Invalid(f"The command can't be split into words: {error}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """A program's options: those without an effect, those to drop with their value, those that count."""
+
+    quiet: frozenset[str]
+    dropped: frozenset[str]
+    flags: dict[str, str]
+    values: dict[str, str]
+
+
+_CURL = _Dialect(
+    _CURL_QUIET,
+    _CURL_DROPPED,
+    {"-L": "redirects", "--location": "redirects", "-I": "head", "--head": "head"},
+    {
+        "-X": "method",
+        "--request": "method",
+        "-H": "header",
+        "--header": "header",
+        "-d": "body",
+        "--data": "body",
+        "--data-ascii": "body",
+        "--data-raw": "raw",
+        "--json": "json",
+        "-m": "timeout",
+        "--max-time": "timeout",
+        "-A": "agent",
+        "--user-agent": "agent",
+        "--url": "url",
+    },
+)
+_WGET = _Dialect(
+    _WGET_QUIET,
+    _WGET_DROPPED,
+    {},
+    {
+        "--method": "method",
+        "--header": "header",
+        "--post-data": "raw",
+        "--body-data": "raw",
+        "-T": "timeout",
+        "--timeout": "timeout",
+        "-U": "agent",
+        "--user-agent": "agent",
+    },
+)
+
+
+def _read(words: list[str], dialect: _Dialect, program: str) -> _Reading:
+    reading = _Reading(redirects=program == "wget")
+    rest = list(_unbundled(words, dialect))
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            _take(reading, "url", word)
+        elif word in dialect.flags:
+            _flag(reading, dialect.flags[word])
+        elif word in dialect.values or word in dialect.dropped:
+            if not rest:
+                raise Invalid(f"{program}'s {word} lacks its value.")
+            value = rest.pop(0)
+            if word in dialect.values:
+                _take(reading, dialect.values[word], value)
+        elif word not in dialect.quiet:
+            raise Invalid(f"{program}'s option {word} has no counterpart in a web action.")
+    return reading
+
+
+def _unbundled(words: list[str], dialect: _Dialect) -> list[str]:
+    """``-fsSL`` as ``-f -s -S -L``, ``-XPOST`` as ``-X POST``, ``--opt=value`` as ``--opt value``."""
+    apart: list[str] = []
+    for word in words:
+        if word.startswith("--") and "=" in word:
+            apart += word.split("=", 1)
+        elif (
+            word.startswith("-") and not word.startswith("--") and len(word) > 2 and word not in dialect.quiet
+        ):
+            apart += _letters(word[1:], dialect)
+        else:
+            apart.append(word)
+    return apart
+
+
+def _letters(letters: str, dialect: _Dialect) -> list[str]:
+    apart: list[str] = []
+    for at, letter in enumerate(letters):
+        apart.append(f"-{letter}")
+        takes_value = f"-{letter}" in dialect.values or f"-{letter}" in dialect.dropped
+        if takes_value and at + 1 < len(letters):
+            return [*apart, letters[at + 1 :]]
+    return apart
+
+
+def _flag(reading: _Reading, meaning: str) -> None:
+    if meaning == "redirects":
+        reading.redirects = True
+    else:
+        reading.method = "HEAD"
+
+
+def _take(reading: _Reading, meaning: str, value: str) -> None:
+    match meaning:
+        case "url":
+            if reading.url is not None or not _URL.fullmatch(value):
+                raise Invalid(
+                    f"'{value}' is one URL too many, or none." if reading.url else f"'{value}' is no URL."
+                )
+            reading.url = value
+        case "method":
+            reading.method = value.upper()
+        case "header":
+            _header(reading, value)
+        case "agent":
+            reading.headers["User-Agent"] = value
+        case "timeout":
+            _timeout(reading, value)
+        case _:
+            _body(reading, meaning, value)
+
+
+def _header(reading: _Reading, value: str) -> None:
+    name, colon, text = value.partition(":")
+    if not colon or not name.strip():
+        raise Invalid(f"'{value}' is no header.")
+    if name.strip().lower() == "authorization":
+        raise Invalid(
+            "It sends a credential in the open. Keep it with `rez-agent secrets set` and create this "
+            "schedule with --bearer, or with `auth` in its payload."
+        )
+    reading.headers[name.strip()] = text.strip()
+
+
+def _timeout(reading: _Reading, value: str) -> None:
+    try:
+        reading.timeout = min(900.0, max(1.0, float(value)))
+    except ValueError:
+        raise Invalid(f"'{value}' is no number of seconds.") from None
+
+
+def _body(reading: _Reading, meaning: str, value: str) -> None:
+    if meaning == "body" and value.startswith("@"):
+        raise Invalid(
+            f"It sends the file {value[1:]}, which the server does not have. Put the body in the payload."
+        )
+    if meaning == "json":
+        reading.headers.setdefault("Content-Type", "application/json")
+        reading.headers.setdefault("Accept", "application/json")
+    reading.body.append(value)

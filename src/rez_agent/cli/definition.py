@@ -1,0 +1,284 @@
+"""The options that define a schedule, and the document they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from typer import Option
+
+from rez_agent.cli.arguments import content, document, headers, json_object, moment, pairs, unfit
+from rez_agent.domain.errors import Invalid
+from rez_agent.domain.instants import rfc3339
+
+NOTHING = "none"
+"""The word that takes a field away in an update."""
+
+
+class Target(StrEnum):
+    """The words for ``--target-type``."""
+
+    WEB_ACTION = "web_action"
+    NOTIFICATION = "notification"
+    CUSTOM = "custom"
+
+
+class Overlap(StrEnum):
+    """The words for ``--overlap``."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE = "queue"
+
+
+class CatchUp(StrEnum):
+    """The words for ``--catch-up``."""
+
+    SKIP = "skip"
+    LATEST = "latest"
+    ALL = "all"
+
+
+def _what(*names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's word
+    return Option(*names, help=help, metavar=metavar, rich_help_panel="What it does")
+
+
+def _when(*names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002
+    return Option(*names, help=help, metavar=metavar, rich_help_panel="When, and what it is called")
+
+
+def _promise(*names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002
+    return Option(*names, help=help, metavar=metavar, rich_help_panel="When things do not go as planned")
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionOptions:
+    """What ``create`` and ``update`` can be told of a schedule. None and empty lists mean: not said."""
+
+    http: Annotated[str | None, _what("--http", metavar="URL", help="Call this URL.")] = None
+    method: Annotated[
+        str | None, _what("--method", help="Its method (GET, or POST when there is a body).")
+    ] = None
+    header: Annotated[list[str], _what("--header", metavar="'NAME: VALUE'", help="A header; repeatable.")] = (
+        field(default_factory=list)
+    )
+    body: Annotated[
+        str | None, _what("--body", metavar="TEXT|@FILE|-", help="The body, sent as it stands.")
+    ] = None
+    json_body: Annotated[
+        str | None, _what("--json-body", metavar="JSON|@FILE", help="The body, sent as JSON.")
+    ] = None
+    bearer: Annotated[
+        str | None, _what("--bearer", metavar="SECRET", help="The secret to send as a bearer token.")
+    ] = None
+    timeout: Annotated[
+        float | None, _what("--timeout", metavar="SECONDS", help="How long one attempt may take (30).")
+    ] = None
+    success: Annotated[
+        str | None, _what("--success", metavar="RANGE", help="Which answers mean success (200-299).")
+    ] = None
+    action: Annotated[
+        str | None, _what("--action", metavar="NAME", help="An entry of the server's action catalogue.")
+    ] = None
+    custom: Annotated[str | None, _what("--custom", metavar="NAME", help="A custom action (a plugin).")] = (
+        None
+    )
+    param: Annotated[
+        list[str],
+        _what("--param", metavar="NAME=VALUE", help="A parameter of the action (NAME:=JSON); repeatable."),
+    ] = field(default_factory=list)
+    notify: Annotated[
+        str | None, _what("--notify", metavar="CHANNEL", help="Send a notification to this channel.")
+    ] = None
+    message: Annotated[str | None, _what("--message", help="What the notification says.")] = None
+    title: Annotated[str | None, _what("--title", help="The notification's title.")] = None
+    priority: Annotated[str | None, _what("--priority", help="The notification's priority.")] = None
+    payload: Annotated[
+        str | None,
+        _what("--payload", metavar="JSON|@FILE|-", help="The whole payload; the options above add to it."),
+    ] = None
+    target_type: Annotated[
+        Target | None, _what("--target-type", help="The kind of target, when --payload alone does not tell.")
+    ] = None
+    timezone: Annotated[
+        str | None,
+        _when("--timezone", metavar="ZONE", help="The wall clock to read, as Europe/Berlin (UTC)."),
+    ] = None
+    start: Annotated[str | None, _when("--start", metavar="TIME", help="Nothing fires before it.")] = None
+    end: Annotated[str | None, _when("--end", metavar="TIME", help="Nothing fires after it.")] = None
+    tag: Annotated[list[str], _when("--tag", help="A tag to find it by; repeatable.")] = field(
+        default_factory=list
+    )
+    description: Annotated[str | None, _when("--description", help="What it is for.")] = None
+    retry: Annotated[
+        int | None, _promise("--retry", metavar="N", help="Tries after a failed one (3); 0 means none.")
+    ] = None
+    backoff: Annotated[
+        str | None,
+        _promise("--backoff", metavar="MIN-MAX", help="Seconds between tries, doubled each time (10-600)."),
+    ] = None
+    max_age: Annotated[
+        int | None, _promise("--max-age", metavar="SECONDS", help="No try starts later than this (3600).")
+    ] = None
+    catch_up: Annotated[
+        CatchUp | None, _promise("--catch-up", help="What of the missed is made good (latest).")
+    ] = None
+    overlap: Annotated[
+        Overlap | None, _promise("--overlap", help="When the one before still runs (skip; allow for at).")
+    ] = None
+    window: Annotated[
+        int | None, _promise("--window", metavar="MINUTES", help="Spread executions over so long (0).")
+    ] = None
+    once: Annotated[
+        bool | None, _promise("--once/--keep", help="Delete the schedule when nothing is left to do.")
+    ] = None
+
+    def said(self, now: datetime) -> dict[str, Any]:
+        """The fields that were said, as a definition or a merge patch of one."""
+        target_type, payload = self._target()
+        fields: dict[str, Any] = {
+            "timezone": self.timezone,
+            "target_type": target_type,
+            "payload": payload or None,
+            "tags": self.tag or None,
+            "description": self.description,
+            "policies": self._policies() or None,
+        }
+        said = {name: value for name, value in fields.items() if value is not None}
+        for name, text in (("start", self.start), ("end", self.end)):
+            if text is not None:
+                said[name] = None if text == NOTHING else rfc3339(moment(text, f"--{name}", now, ahead=True))
+        return said
+
+    def _target(self) -> tuple[str | None, dict[str, Any]]:
+        """The target's type and its payload, as far as they were said."""
+        kinds = {
+            "--http": self.http,
+            "--action": self.action,
+            "--custom": self.custom,
+            "--notify": self.notify,
+        }
+        chosen = [option for option, value in kinds.items() if value is not None]
+        if len(chosen) > 1:
+            text = f"{' and '.join(chosen)} exclude each other: a schedule does one thing."
+            raise Invalid(text, code="invalid_argument")
+        payload = json_object(self.payload, "--payload") if self.payload is not None else {}
+        payload |= self._web() | self._custom() | self._notification()
+        return self.target_type or self._kind(chosen, payload), payload
+
+    def _kind(self, chosen: list[str], payload: Mapping[str, Any]) -> str | None:
+        if chosen:
+            return {"--custom": Target.CUSTOM, "--notify": Target.NOTIFICATION}.get(
+                chosen[0], Target.WEB_ACTION
+            )
+        return Target.WEB_ACTION if "url" in payload and self.payload is not None else None
+
+    def _web(self) -> dict[str, Any]:
+        if self.body is not None and self.json_body is not None:
+            raise Invalid("--body and --json-body exclude each other.", code="invalid_argument")
+        said: dict[str, Any] = {
+            "action": "http" if self.http is not None else self.action,
+            "url": self.http,
+            "method": self.method.upper() if self.method else None,
+            "headers": headers(self.header, "--header") or None,
+            "body": content(self.body, "--body") if self.body is not None else None,
+            "auth": {"type": "bearer", "token": {"secret": self.bearer}} if self.bearer else None,
+            "timeout": self.timeout,
+            "success": self.success,
+        }
+        if self.json_body is not None:
+            said["body"] = document(self.json_body, "--json-body")
+        return {name: value for name, value in said.items() if value is not None}
+
+    def _custom(self) -> dict[str, Any]:
+        said: dict[str, Any] = {} if self.custom is None else {"action": self.custom}
+        return said | pairs(self.param, "--param")
+
+    def _notification(self) -> dict[str, Any]:
+        said = {
+            "channel": self.notify,
+            "message": self.message,
+            "title": self.title,
+            "priority": self.priority,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+    def _policies(self) -> dict[str, Any]:
+        retry = {"max_attempts": self.retry, "max_event_age_seconds": self.max_age} | self._backoff()
+        said: dict[str, Any] = {
+            "retry": {name: value for name, value in retry.items() if value is not None} or None,
+            "catch_up": {"mode": self.catch_up.value} if self.catch_up else None,
+            "overlap": self.overlap.value if self.overlap else None,
+            "flexible_window_minutes": self.window,
+            "on_completion": None if self.once is None else ("delete" if self.once else "keep"),
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+    def _backoff(self) -> dict[str, Any]:
+        if self.backoff is None:
+            return {}
+        least, dash, most = self.backoff.partition("-")
+        try:
+            low = float(least)
+            return {"min_backoff_seconds": low, "max_backoff_seconds": float(most) if dash else low}
+        except ValueError:
+            raise unfit("--backoff", self.backoff, "write two numbers of seconds, such as 1-30.") from None
+
+
+def new_definition(
+    name: str | None,
+    expression: str | None,
+    options: DefinitionOptions,
+    given: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """The definition to create: the document ``given``, with what was said on the command line laid over."""
+    said: dict[str, Any] = {"name": name, "schedule_expression": expression}
+    definition = merged(given, {k: v for k, v in said.items() if v is not None} | options.said(now))
+    missing = [
+        text
+        for field_name, text in (
+            ("name", "a name"),
+            (
+                "schedule_expression",
+                'when: "rate(1 hour)", "cron(0 9 ? * MON-FRI *)" or "at(2027-01-31T08:00:00)"',
+            ),
+            ("target_type", "what to do: --http URL, --action NAME, --notify CHANNEL or --custom NAME"),
+        )
+        if field_name not in definition
+    ]
+    if missing:
+        raise Invalid(f"A schedule needs {'; and '.join(missing)}.", code="missing_argument")
+    return definition
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid on ``under``, objects merged field by field; null takes a field away."""
+    result = dict(under)
+    for name, value in over.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping):
+            below = result.get(name)
+            result[name] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+def patch_for(current: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch that makes ``current`` what was ``said``.
+
+    A payload for another kind of target replaces the present one instead of mixing with it.
+    """
+    patch = dict(said)
+    payload, before = said.get("payload"), current.get("payload") or {}
+    if not isinstance(payload, Mapping):
+        return patch
+    other_kind = said.get("target_type", current.get("target_type")) != current.get("target_type")
+    if other_kind or payload.get("action", before.get("action")) != before.get("action"):
+        patch["payload"] = dict.fromkeys(before) | dict(payload)
+    return patch

@@ -1,0 +1,198 @@
+"""The demo: the real server with a target of its own and three schedules, told as it happens.
+
+One process: the server has the main thread (it waits for Ctrl-C and SIGTERM as always), the story is told
+from a second one over REST, like any client's, and the target answers from others.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+
+from rez_agent.cli.client import Client, Unreachable
+from rez_agent.cli.demo_target import FAILURES, target_server
+from rez_agent.cli.render import clean
+from rez_agent.cli.session import Session, put_json
+from rez_agent.cli.story import Story, opening
+from rez_agent.domain.errors import RezError
+
+USUAL_PORT = 8080
+LOOK_EVERY = 0.15
+"""Seconds between two looks into the ledger."""
+
+_EXPLAINED = {
+    "hello": "fires once, in a few seconds",
+    "flaky": f"its target fails {FAILURES} times, so that retries are seen",
+    "tick": "fires at every full minute",
+}
+
+
+def run_demo(session: Session, *, port: int | None, seconds: float | None, data_dir: Path | None) -> None:
+    """Serve, and tell what happens, until Ctrl-C, SIGTERM or ``seconds`` have passed."""
+    from rez_agent.local.serve import serve  # noqa: PLC0415 - the server's libraries are heavy
+    from rez_agent.local.settings import LocalSettings  # noqa: PLC0415
+
+    voice = Voice(session)
+    with _data(data_dir) as directory, target_server(voice.say) as target:
+        settings = LocalSettings(
+            port=free_port() if port is None else port,
+            data_dir=directory,
+            allow_target=("127.0.0.1",),
+            log_level="error",
+        ).checked()
+        told = Narrator(voice, target, seconds)
+        try:
+            serve(settings, on_ready=told.begin)
+        finally:
+            told.end()
+    if told.failure is not None:
+        raise told.failure
+    voice.say_all(_farewell())
+
+
+class Voice:
+    """Prints one sentence at a time, with the seconds since the start; for programs, as JSON lines."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = Lock()
+        self._began = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """One thing that happened."""
+        passed = time.monotonic() - self._began
+        with self._lock:
+            if self._session.as_json:
+                put_json({"seconds": round(passed, 3), "text": text})
+            else:
+                print(f"{passed:7.2f} s  {clean(text)}", flush=True)
+
+    def say_all(self, lines: list[str]) -> None:
+        """Words that are no event; programs don't get them."""
+        with self._lock:
+            if not self._session.as_json:
+                print("\n".join(lines), flush=True)
+
+
+class Narrator:
+    """Creates the schedules once the server is ready, and tells what the ledger says."""
+
+    def __init__(self, voice: Voice, target: str, seconds: float | None) -> None:
+        self.failure: RezError | None = None
+        self._voice = voice
+        self._target = target
+        self._seconds = seconds
+        self._over = Event()
+        self._thread: Thread | None = None
+
+    def begin(self, url: str) -> None:
+        """The server is ready at ``url``."""
+        self._thread = Thread(target=self._tell, args=(url,), name="demo-story", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """The server has stopped: stop telling."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def _tell(self, url: str) -> None:
+        ends = time.monotonic() + (self._seconds or float("inf"))
+        try:
+            self._story(Client(url), ends)
+        except RezError as error:
+            if not self._over.is_set():
+                self.failure = error
+        if not self._over.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)  # the way anyone stops the server
+
+    def _story(self, client: Client, ends: float) -> None:
+        self._until_it_answers(client)
+        self._voice.say(f"the server is ready at {client.url}, the target at {self._target}")
+        names = self._create(client)
+        story = Story(names)
+        hinted = False
+        while time.monotonic() < ends and not self._over.wait(LOOK_EVERY):
+            page: dict[str, Any] = client.get("/api/executions", limit=50).document
+            for sentence in story.sentences(page["items"]):
+                self._voice.say(sentence)
+            if story.told_all("hello", "flaky") and not hinted:
+                hinted = True
+                self._voice.say_all(hints(client.url, next(iter(names))))
+
+    def _until_it_answers(self, client: Client) -> None:
+        """Raises Unreachable when it doesn't within five seconds."""
+        for _ in range(50):
+            with suppress(Unreachable):
+                client.get("/readyz")
+                return
+            self._over.wait(0.1)
+        client.get("/readyz")
+
+    def _create(self, client: Client) -> dict[str, str]:
+        """Create the three schedules; their names by id."""
+        names: dict[str, str] = {}
+        for definition in opening(datetime.now(UTC), self._target):
+            document = client.change("POST", "/api/schedules", definition).document
+            names[document["schedule_id"]] = name = definition["name"]
+            self._voice.say(f"created {name}, {definition['schedule_expression']}: {_EXPLAINED[name]}")
+        return names
+
+
+def hints(url: str, schedule_id: str) -> list[str]:
+    """What to try while the demo runs; ``schedule_id`` is that of ``hello``."""
+    there = f" --url {url}" if url != f"http://127.0.0.1:{USUAL_PORT}" else ""
+    return [
+        "",
+        "While this runs, try in another terminal:",
+        f"  curl -s {url}/api/schedules",
+        f"  curl -s '{url}/api/executions?limit=3'",
+        f"  curl -s -X POST {url}/api/schedules/{schedule_id}/run",
+        f"  rez-agent{there} list",
+        f"  rez-agent{there} history flaky",
+        f"  rez-agent{there} run hello --wait",
+        "Ctrl-C ends the demo.",
+        "",
+    ]
+
+
+def _farewell() -> list[str]:
+    return [
+        "",
+        "That was the demo. To go on with a server of your own:",
+        "  rez-agent serve",
+        '  rez-agent create first "rate(1 minute)" --http https://example.com/',
+        "  rez-agent history first --follow",
+    ]
+
+
+def free_port() -> int:
+    """The usual port, or a free one when that is taken."""
+    for port in (USUAL_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return 0
+
+
+@contextmanager
+def _data(data_dir: Path | None) -> Iterator[Path]:
+    """The data directory: the one given, or one that goes with the demo."""
+    if data_dir is not None:
+        yield data_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="rez-demo-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory) / "data"

@@ -1,0 +1,353 @@
+"""Commands about executions: run, backfill, history, retry, cancel, redrive."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from rez_agent.cli import telling
+from rez_agent.cli.arguments import json_object, moment
+from rez_agent.cli.client import Answer, Client, Refused, Unreachable
+from rez_agent.cli.names import execution_path, find_schedule, is_execution_id, schedule_id_of, schedule_path
+from rez_agent.cli.render import Progress, clean, progress
+from rez_agent.cli.schedules import Named
+from rez_agent.cli.session import DONE, FAILED, Session, command, exit_code, put_json, tell_error
+from rez_agent.domain.errors import Invalid, RezError
+from rez_agent.domain.instants import rfc3339
+
+PANEL = "Executions"
+FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+PAGE = 200
+
+
+class Status(StrEnum):
+    """The words for ``history --status``."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+def register(app: typer.Typer) -> None:
+    """Put these commands on the command line."""
+    for name, (function, examples) in COMMANDS.items():
+        command(app, name, examples=examples, panel=PANEL)(function)
+
+
+def run(
+    session: Session,
+    *,
+    named: Named,
+    payload: Annotated[
+        str | None, typer.Option("--payload", metavar="JSON|@FILE|-", help="Instead of the schedule's own.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until it has ended; exit 1 unless it succeeded.")
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", min=0, metavar="SECONDS", help="How long --wait waits; 0: as long as it takes."
+        ),
+    ] = 0,
+) -> int:
+    """Run a schedule now, whatever its expression says. Its coming occurrences stay as they are."""
+    wish = {} if payload is None else {"payload": json_object(payload, "--payload")}
+    client = session.client()
+    schedule = find_schedule(client, named)
+    answer = client.change("POST", schedule_path(schedule["id"], "run"), wish)
+    if not wait:
+        session.put(answer.document, lambda: print(_queued(answer, schedule["name"])))
+        return DONE
+    execution = _ended(client, _execution_of(client, answer), timeout)
+    session.put(execution, lambda: telling.execution(execution, datetime.now(UTC)))
+    return DONE if execution["status"] == "succeeded" else FAILED
+
+
+def _queued(answer: Answer, name: str) -> str:
+    execution_id = _execution_id(answer.document or {})
+    if execution_id is None:
+        return f"Accepted: {clean(name)} will run (message {(answer.document or {}).get('message_id')})."
+    return f"Queued {execution_id}. What becomes of it: rez-agent show {execution_id}"
+
+
+def _execution_id(document: Mapping[str, Any]) -> str | None:
+    """The execution that an answer names: itself, or the one that a message led to."""
+    if "scheduled_time" in document:
+        return str(document["id"])
+    found = document.get("execution_id") or (document.get("result") or {}).get("execution_id")
+    return str(found) if found else None
+
+
+def _execution_of(client: Client, answer: Answer) -> str:
+    """The execution's id, waiting for the command to be applied if it is still on its way."""
+    document = answer.document or {}
+    found = _execution_id(document)
+    for pause in _patience(60):
+        if found:
+            return found
+        time.sleep(pause)
+        document = client.get(f"/api/messages/{document.get('message_id') or document['id']}").document
+        found = _execution_id(document)
+    raise Unreachable(
+        "The command was accepted but not applied within a minute. `rez-agent doctor` looks into it."
+    )
+
+
+def _ended(client: Client, execution_id: str, timeout: float) -> dict[str, Any]:
+    """The execution once it is final. Raises Unreachable ``timeout``."""
+    for pause in _patience(timeout or float("inf")):
+        execution: dict[str, Any] = client.get(execution_path(execution_id)).document
+        if execution["status"] in FINAL:
+            return execution
+        time.sleep(pause)
+    raise Unreachable(f"{execution_id} has not ended within {timeout:g} s. It goes on.", code="timeout")
+
+
+def _patience(seconds: float) -> Iterator[float]:
+    """How long to wait before each next look: short at first, a second at most."""
+    ends = time.monotonic() + seconds
+    pause = 0.05
+    while time.monotonic() < ends:
+        yield pause
+        pause = min(1.0, pause * 1.5)
+
+
+def backfill(
+    session: Session,
+    *,
+    named: Named,
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="The first occurrence, inclusive.")],
+    until: Annotated[str, typer.Option("--to", metavar="TIME", help="The last one, inclusive.")] = "now",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there would be.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until all have ended; exit 1 unless all succeeded.")
+    ] = False,
+) -> int:
+    """Execute the occurrences of a stretch of the past, one after the other where overlap forbids more."""
+    now = datetime.now(UTC)
+    wish = {
+        "from": rfc3339(moment(since, "--from", now)),
+        "to": rfc3339(moment(until, "--to", now)),
+        "dry_run": dry_run,
+    }
+    client = session.client()
+    schedule = find_schedule(client, named)
+    answer = client.change("POST", schedule_path(schedule["id"], "backfill"), wish)
+    document = answer.document or {}
+    if dry_run or not wait:
+        session.put(document, lambda: print(_backfilled(document, schedule["name"], dry_run=dry_run)))
+        return DONE
+    message = str(document.get("message_id") or document["id"])
+    with progress("executions", shown=not session.as_json) as advance:
+        items = partial(_items_since, client, schedule["id"], wish["from"])
+        counts = _followed(items, message, _count(document), advance)
+    result = {"message_id": message, "executions": counts}
+    session.put(
+        result, lambda: print(", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none")
+    )
+    return DONE if set(counts) <= {"succeeded"} else FAILED
+
+
+def _count(document: Mapping[str, Any]) -> int:
+    return int((document.get("result") or document).get("count") or 0)
+
+
+def _backfilled(document: Mapping[str, Any], name: str, *, dry_run: bool) -> str:
+    count, called = _count(document), clean(name)
+    return f"{count} occurrences of {called} {'would be' if dry_run else 'are'} executed."
+
+
+def _followed(
+    items: Callable[[], Iterator[dict[str, Any]]], message: str, count: int, advance: Progress
+) -> dict[str, int]:
+    """How many of the executions that ``message`` asked for ended in which state, once all ``count`` have."""
+    while True:
+        mine = [item for item in items() if item.get("message_id") == message]
+        counts = Counter(item["status"] for item in mine if item["status"] in FINAL)
+        advance(counts.total(), count)
+        if counts.total() >= count:
+            return dict(counts)
+        time.sleep(0.5)
+
+
+def _items_since(client: Client, schedule_id: str, since: Any) -> Iterator[dict[str, Any]]:
+    for page in client.pages(schedule_path(schedule_id, "executions"), since=since, limit=PAGE):
+        yield from page["items"]
+
+
+def history(
+    session: Session,
+    *,
+    named: Annotated[
+        str | None, typer.Argument(metavar="[SCHEDULE]", help="A schedule's name or id; all when left out.")
+    ] = None,
+    status: Annotated[Status | None, typer.Option("--status", help="Only those in this state.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Only those skipped for it (missed, overlap, ...).")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Scheduled at or after: 2h, or a time.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Scheduled before it.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many at most.")] = 20,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where the page before ended.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on telling, until Ctrl-C.")] = False,
+) -> int:
+    """What became of every occurrence, newest first: it ran, or it was skipped and why."""
+    now = datetime.now(UTC)
+    client = session.client()
+    path = schedule_path(schedule_id_of(client, named), "executions") if named else "/api/executions"
+    query = {
+        "status": status and status.value,
+        "reason": reason,
+        "since": rfc3339(moment(since, "--since", now)) if since else None,
+        "until": rfc3339(moment(until, "--until", now)) if until else None,
+    }
+    page = client.get(path, **query, limit=limit, cursor=cursor).document
+    if follow:
+        return _follow(session, lambda: client.get(path, **query, limit=PAGE).document, page)
+    session.put(page, lambda: _tell_page(page, None if named else _names(client, page["items"])))
+    return DONE
+
+
+def _names(client: Client, items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The names of the schedules that ``items`` belong to, as far as they still exist."""
+    names: dict[str, str] = {}
+    for schedule_id in {item["schedule_id"] for item in items}:
+        with suppress(Refused):
+            names[schedule_id] = client.get(schedule_path(schedule_id)).document["name"]
+    return names
+
+
+def _tell_page(page: Mapping[str, Any], names: Mapping[str, str] | None) -> None:
+    if not page["items"]:
+        print("No executions.")
+        return
+    telling.executions(page["items"], names)
+    if page.get("next_cursor"):
+        print(f"There are more: --cursor {page['next_cursor']}")
+
+
+def _follow(session: Session, newest: Callable[[], Mapping[str, Any]], page: Mapping[str, Any]) -> int:
+    """Tell each execution whenever its state or its number of attempts has changed, until interrupted."""
+    told: dict[str, tuple[Any, ...]] = {}
+    try:
+        while True:
+            items = list(reversed(page["items"]))
+            for item in items:
+                state = (item["status"], item.get("attempt_count"))
+                if told.get(item["id"]) != state:
+                    _tell_one(session, item)
+            told = {item["id"]: (item["status"], item.get("attempt_count")) for item in items}
+            time.sleep(1)
+            page = newest()
+    except KeyboardInterrupt:
+        return DONE
+
+
+def _tell_one(session: Session, item: Mapping[str, Any]) -> None:
+    if session.as_json:
+        put_json(item)
+    else:
+        print("  ".join(clean(cell) for cell in telling.execution_row(item) if cell), flush=True)
+
+
+def retry(
+    session: Session,
+    *,
+    executions: Annotated[list[str], typer.Argument(metavar="EXECUTION...", help="Executions' ids.")],
+) -> int:
+    """Try failed or cancelled executions again, with a fresh budget of attempts and the same key."""
+    return _each(session, executions, "retry", {}, "Queued again")
+
+
+def cancel(
+    session: Session,
+    *,
+    executions: Annotated[list[str], typer.Argument(metavar="EXECUTION...", help="Executions' ids.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; the history tells it.")] = "",
+) -> int:
+    """Cancel queued executions, and ask running ones to stop."""
+    return _each(session, executions, "cancel", {"reason": reason} if reason else {}, "Cancelled")
+
+
+def _each(session: Session, executions: list[str], verb: str, wish: Mapping[str, Any], done: str) -> int:
+    """Make the same change to each; what fails is told, and the rest goes on."""
+    client = session.client()
+    worst = DONE
+    for execution_id in executions:
+        try:
+            if not is_execution_id(execution_id):
+                text = f"'{execution_id}' is not an execution's id. `rez-agent history SCHEDULE` shows them."
+                raise Invalid(text, code="invalid_argument")
+            answer = client.change("POST", execution_path(execution_id, verb), wish)
+        except RezError as error:
+            worst = max(worst, exit_code(error))
+            tell_error(session, error)
+            continue
+        if session.as_json:
+            put_json(answer.document)
+        else:
+            print(f"{done if answer.status != 202 else 'Accepted'}: {execution_id}")
+    return worst
+
+
+def redrive(
+    session: Session,
+    *,
+    named: Annotated[
+        str | None, typer.Argument(metavar="[SCHEDULE]", help="Only this schedule's; all when left out.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 1_000,
+) -> int:
+    """Try dead letters again: executions that failed for good, oldest first."""
+    client = session.client()
+    wish: dict[str, Any] = {"limit": limit}
+    if named:
+        wish["schedule_id"] = schedule_id_of(client, named)
+    answer = client.change("POST", "/api/executions/redrive", wish)
+    document = answer.document or {}
+    session.put(document, lambda: print(f"{_count(document)} dead letters are queued again."))
+    return DONE
+
+
+COMMANDS: dict[str, Any] = {
+    "run": (
+        run,
+        (
+            "rez-agent run hourly-check",
+            "rez-agent run hourly-check --wait",
+            "rez-agent run report --payload @once.json",
+        ),
+    ),
+    "backfill": (
+        backfill,
+        (
+            "rez-agent backfill report --from 2026-03-01 --to 2026-03-08 --dry-run",
+            "rez-agent backfill report --from 7d --wait",
+        ),
+    ),
+    "history": (
+        history,
+        (
+            "rez-agent history hourly-check",
+            "rez-agent history --status failed --since 1d",
+            "rez-agent history hourly-check --follow",
+        ),
+    ),
+    "retry": (retry, ("rez-agent retry sch_..._20260308T073000Z",)),
+    "cancel": (cancel, ('rez-agent cancel sch_..._20260308T073000Z --reason "wrong day"',)),
+    "redrive": (redrive, ("rez-agent redrive", "rez-agent redrive report --limit 50")),
+}
