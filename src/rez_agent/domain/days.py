@@ -23,7 +23,8 @@ NO_DAY = 10_000
 """Stands for "no further day in this year": a row far behind any year's end."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
-_FIRST_DAYS = tuple(date(year, 1, 1).toordinal() - _EPOCH for year in range(FIRST_YEAR, LAST_YEAR + 2))
+_BASE_YEAR = FIRST_YEAR - 1
+_FIRST_DAYS = tuple(date(year, 1, 1).toordinal() - _EPOCH for year in range(_BASE_YEAR, LAST_YEAR + 3))
 _LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SATURDAY, _SUNDAY = 6, 0
 
@@ -125,91 +126,90 @@ DayRule = DaysOfMonth | LastDay | LastWeekday | NearestWeekday | Weekdays | NthW
 EVERY_DAY = DaysOfMonth(tuple(range(1, 32)))
 
 
-class YearTable(NamedTuple):
-    """A year's matching days as rows, 1 January being 0; ``following[row]`` is the first from ``row`` on."""
+class Year(NamedTuple):
+    """A year's matching days. Rows count from 1 January, which is row 0 and day ``first_day``.
 
+    ``end_day`` is the first day of the next year; ``rows`` are the matching ones in order;
+    ``following[row]`` is the first matching row at or after ``row``, or :data:`NO_DAY`.
+    """
+
+    first_day: int
+    end_day: int
     rows: array[int]
     following: array[int]
 
 
-_NO_DAYS = YearTable(array("h"), array("h", [NO_DAY]) * 368)
+_Layout = tuple["array[int]", "array[int]"]
+_NO_DAYS: _Layout = (array("h"), array("h", [NO_DAY]) * 368)
 
 
 class Days:
     """The days from 1970 to 2199 that months, years and a day rule pick together.
 
-    A value, apart from tables worked out when first needed; safe to share between threads.
+    A value, apart from tables worked out when first needed; safe to share between threads. Days may be
+    asked about from 1969 to 2200, so that no caller need care where the years end.
     """
 
-    __slots__ = ("_by_year", "_layouts", "_months", "_rule", "_years")
+    __slots__ = ("_by_index", "_layouts", "_months", "_rule", "_years")
 
     def __init__(self, rule: DayRule, months: tuple[int, ...], years: tuple[int, ...]) -> None:
         self._rule = rule
         self._months = months
         self._years = years
-        self._layouts: dict[tuple[int, bool], YearTable] = {}
-        self._by_year: dict[int, YearTable] = {}
+        self._layouts: dict[tuple[int, bool], _Layout] = {}
+        self._by_index: dict[int, Year] = {}
 
-    def year_of(self, day: int) -> tuple[int, int, YearTable]:
-        """The year that holds ``day``: its first day, the first of the next one, and its table."""
+    def year_of(self, day: int) -> Year:
+        """The year that holds ``day``."""
         index = bisect_right(_FIRST_DAYS, day) - 1
-        return _FIRST_DAYS[index], _FIRST_DAYS[index + 1], self._table(index)
+        return self._by_index.get(index) or self._add(index)
 
-    def on_or_after(self, day: int) -> int | None:
-        """The first matching day that is not before ``day``."""
+    def after_year_of(self, day: int) -> int | None:
+        """The first matching day in a later year than that of ``day``."""
         index = bisect_right(_FIRST_DAYS, day) - 1
-        if index >= 0:
-            first = _FIRST_DAYS[index]
-            row = self._table(index).following[day - first]
-            if row != NO_DAY:
-                return first + row
-        for at in range(bisect_right(self._years, FIRST_YEAR + index), len(self._years)):
-            index = self._years[at] - FIRST_YEAR
-            rows = self._table(index).rows
-            if rows:
-                return _FIRST_DAYS[index] + rows[0]
+        for at in range(bisect_right(self._years, _BASE_YEAR + index), len(self._years)):
+            year = self._year(self._years[at] - _BASE_YEAR)
+            if year.rows:
+                return year.first_day + year.rows[0]
         return None
 
     def on_or_before(self, day: int) -> int | None:
         """The last matching day that is not after ``day``."""
         index = bisect_right(_FIRST_DAYS, day) - 1
-        for at in range(bisect_right(self._years, FIRST_YEAR + index) - 1, -1, -1):
-            index = self._years[at] - FIRST_YEAR
-            first, rows = _FIRST_DAYS[index], self._table(index).rows
-            past = bisect_right(rows, day - first)
+        for at in range(bisect_right(self._years, _BASE_YEAR + index) - 1, -1, -1):
+            first_day, _, rows, _ = self._year(self._years[at] - _BASE_YEAR)
+            past = bisect_right(rows, day - first_day)
             if past > 0:
-                return first + rows[past - 1]
+                return first_day + rows[past - 1]
         return None
 
     def count(self, low: int, high: int) -> int:
         """How many matching days lie in ``[low, high)``."""
-        begin = max(bisect_right(_FIRST_DAYS, low) - 1, 0)
-        end = min(bisect_right(_FIRST_DAYS, high), len(ALL_YEARS))
         total = 0
-        for index in range(begin, end):
-            first, rows = _FIRST_DAYS[index], self._table(index).rows
-            total += bisect_left(rows, high - first) - bisect_left(rows, low - first)
+        for index in range(bisect_right(_FIRST_DAYS, low) - 1, bisect_right(_FIRST_DAYS, high)):
+            first_day, _, rows, _ = self._year(index)
+            total += bisect_left(rows, high - first_day) - bisect_left(rows, low - first_day)
         return total
 
     def __contains__(self, day: int) -> bool:
-        index = bisect_right(_FIRST_DAYS, day) - 1
-        row = day - _FIRST_DAYS[index]
-        return index >= 0 and self._table(index).following[row] == row
+        year = self.year_of(day)
+        row = day - year.first_day
+        return year.following[row] == row
 
-    def _table(self, index: int) -> YearTable:
-        """The table of the year ``1970 + index``, empty outside the years named."""
-        return self._by_year.get(index) or self._add(index)
+    def _year(self, index: int) -> Year:
+        return self._by_index.get(index) or self._add(index)
 
-    def _add(self, index: int) -> YearTable:
-        year, table = FIRST_YEAR + index, _NO_DAYS
-        if year in self._years:
-            layout = (_FIRST_DAYS[index] + 4) % 7, isleap(year)  # 1970 began on a Thursday
-            table = self._layouts.get(layout) or self._lay_out(*layout)
-            self._layouts[layout] = table
-        self._by_year[index] = table
-        return table
+    def _add(self, index: int) -> Year:
+        """The year ``index`` after 1969, without days where it is not one of those named."""
+        number, first_day, found = _BASE_YEAR + index, _FIRST_DAYS[index], _NO_DAYS
+        if number in self._years:
+            layout = (first_day + 4) % 7, isleap(number)  # 1970 began on a Thursday
+            found = self._layouts.get(layout) or self._lay_out(*layout)
+            self._layouts[layout] = found
+        self._by_index[index] = year = Year(first_day, _FIRST_DAYS[index + 1], *found)
+        return year
 
-    def _lay_out(self, weekday: int, leap: bool) -> YearTable:  # noqa: FBT001 - half of a layout's key
+    def _lay_out(self, weekday: int, leap: bool) -> _Layout:  # noqa: FBT001 - half of a layout's key
         rows = array("h")
         start = 0
         for number, days in enumerate(_LENGTHS, start=1):
@@ -223,7 +223,7 @@ class Days:
         for row in rows:
             following[low : row + 1] = array("h", [row]) * (row + 1 - low)
             low = row + 1
-        return YearTable(rows, following)
+        return rows, following
 
 
 @lru_cache(maxsize=4096)

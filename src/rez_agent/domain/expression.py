@@ -13,7 +13,7 @@ aware, in UTC, on whole seconds. The ``_epoch`` methods answer the same in whole
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
@@ -165,7 +165,7 @@ class Occurrences:
         found = self._timeline.next_epoch(
             delta.days * DAY + delta.seconds, self._start, self._end, self._anchor
         )
-        return None if found is None else _EPOCH + timedelta(0, found)
+        return None if found is None else datetime.fromtimestamp(found, UTC)
 
     def previous_before(self, instant: datetime) -> datetime | None:
         """The last occurrence strictly before ``instant``; None where none came earlier."""
@@ -252,4 +252,4 @@ def _ceil(instant: datetime) -> int:
 
 
 def _instant(epoch: int) -> datetime:
-    return _EPOCH + timedelta(seconds=epoch)
+    return datetime.fromtimestamp(epoch, UTC)

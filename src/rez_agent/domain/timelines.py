@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from rez_agent.domain.cron import Cron
-from rez_agent.domain.days import Days, days_of
+from rez_agent.domain.days import NO_DAY, Days, days_of
 from rez_agent.domain.zones import DAY, Segment, Zone
 
 EARLIEST = -2 * DAY
@@ -175,22 +175,28 @@ class CronTimeline:
 
     def _span_around(self, wall: int, segment: Segment) -> _Span:
         """The part of ``segment`` in the year of ``wall``, an occurrence."""
-        lo, hi, offset, floor = segment
-        first_day, next_first_day, table = self._days.year_of(wall // DAY)
-        wall_end = min(hi + offset, next_first_day * DAY)
-        low = max(lo + offset, floor, first_day * DAY)
-        return low - offset, wall_end - offset, offset, wall_end, first_day, table.following
+        _, hi, offset, floor = segment
+        first_day, end_day, _, following = self._days.year_of(wall // DAY)
+        low, wall_end = first_day * DAY, end_day * DAY
+        if low < floor:  # noqa: PLR1730 - a call of max or min would cost a tenth of a search
+            low = floor
+        if wall_end > hi + offset:  # noqa: PLR1730
+            wall_end = hi + offset
+        return low - offset, wall_end - offset, offset, wall_end, first_day, following
 
     def _wall_from(self, wall: int) -> int | None:
         """The first wall time at or after ``wall`` that the fields name."""
-        day, second = divmod(wall, DAY)
-        found = self._days.on_or_after(day)
-        if found == day:
-            at = bisect_left(self._times, second)
-            if at < len(self._times):
-                return day * DAY + self._times[at]
-            found = self._days.on_or_after(day + 1)
-        return None if found is None else found * DAY + self._times[0]
+        day, times = wall // DAY, self._times
+        first_day, _, _, following = self._days.year_of(day)
+        row = following[day - first_day]
+        if row == day - first_day:
+            if wall - day * DAY <= times[-1]:
+                return day * DAY + times[bisect_left(times, wall - day * DAY)]
+            row = following[row + 1]
+        if row != NO_DAY:
+            return (first_day + row) * DAY + times[0]
+        found = self._days.after_year_of(day)
+        return None if found is None else found * DAY + times[0]
 
     def _wall_before(self, wall: int) -> int | None:
         """The last wall time before ``wall`` that the fields name."""
