@@ -22,7 +22,6 @@ from rez_agent.actions.addresses import AllowList, forbidden_text
 from rez_agent.actions.threads import Threads
 
 _NAME_LOOKUPS = 64
-_DNS_CACHE_SECONDS = 10
 _MAX_LINE = 8_190
 _MAX_HEADERS = 128
 
@@ -74,9 +73,10 @@ def plain_name(raw_host: str) -> str:
 class GuardedHttp:
     """Requests to allowed addresses only: no proxies, no cookies, no redirects, no total time limit.
 
-    ``resolver`` looks names up (the system's own by default). ``tls`` verifies servers (the system's trusted
-    authorities by default). ``monotonic`` gives seconds that never run back. Usable between :meth:`start`
-    and :meth:`close`, in the loop that ran :meth:`start`.
+    ``resolver`` looks names up (the system's own by default); ``names_kept`` is for how many seconds an
+    answer is remembered. ``tls`` verifies servers (the system's trusted authorities by default).
+    ``monotonic`` gives seconds that never run back. Usable between :meth:`start` and :meth:`close`, in the
+    loop that ran :meth:`start`.
     """
 
     def __init__(
@@ -86,11 +86,13 @@ class GuardedHttp:
         monotonic: Callable[[], float],
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        names_kept: int = 10,
     ) -> None:
         self.allowed = allowed
         self._monotonic = monotonic
         self._resolver = resolver
         self._tls = tls
+        self._names_kept = names_kept
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -99,7 +101,7 @@ class GuardedHttp:
             self._monotonic,
             limit=0,
             resolver=_TimedNames(self._resolver or SystemNames(), self._monotonic),
-            ttl_dns_cache=_DNS_CACHE_SECONDS,
+            ttl_dns_cache=self._names_kept,
             ssl=self._tls or True,
             socket_factory=self._make_socket,
         )

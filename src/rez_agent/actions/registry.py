@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from traceback import format_tb
+
 import structlog
 
 from rez_agent.actions.base import Action, Payload, failed, invalid_payload
@@ -68,9 +70,12 @@ class Actions:
             return invalid_payload([found])
         try:
             return await found.run(work)
-        except Exception as error:
-            self._log.exception("action_failed", execution_id=work.execution_id)
-            return failed("internal_error", f"The action failed unexpectedly ({type(error).__name__}).")
+        except Exception as error:  # noqa: BLE001  # the contract: an attempt always has an outcome
+            kind = type(error).__name__
+            # Only places, never values: an exception's text or a frame's variables may hold a secret.
+            where = format_tb(error.__traceback__)
+            self._log.error("action_failed", execution_id=work.execution_id, error=kind, where=where)
+            return failed("internal_error", f"The action failed unexpectedly ({kind}).")
 
     def _action(self, target_type: str, payload: Payload) -> Action | Problem:
         if target_type == WEB_ACTION:
