@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,11 +18,12 @@ from rez_agent.cli.serving import DataDir
 from rez_agent.cli.session import DONE, Session, command
 from rez_agent.domain.errors import NotFound
 from rez_agent.domain.instants import rfc3339
+from rez_agent.usecases import keys
+from rez_agent.usecases.keys import Key, Scope
 
 if TYPE_CHECKING:
     from rez_agent.local.build import Store
     from rez_agent.local.secrets import FileSecrets
-    from rez_agent.usecases.keys import Key
 
 PANEL = "Access, on the server's machine"
 
@@ -30,14 +31,6 @@ KeyName = Annotated[
     str, typer.Argument(metavar="NAME", help="Whose key it is: the owner of what it creates.")
 ]
 SecretName = Annotated[str, typer.Argument(metavar="NAME", help="What payloads call it.")]
-
-
-class ScopeWord(StrEnum):
-    """The words for ``--scope``."""
-
-    READ = "read"
-    WRITE = "write"
-    ADMIN = "admin"
 
 
 def register(app: typer.Typer) -> None:
@@ -57,25 +50,21 @@ def create_key(
     *,
     name: KeyName,
     scope: Annotated[
-        ScopeWord, typer.Option("--scope", help="How far it reaches; admin reaches every owner's schedules.")
-    ] = ScopeWord.WRITE,
+        Scope, typer.Option("--scope", help="How far it reaches; admin reaches every owner's schedules.")
+    ] = Scope.WRITE,
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="TIME", help="Until when it holds: 90d, or a time.")
     ] = None,
     data_dir: DataDir = Path("rez-data"),
 ) -> int:
     """Create a key, and show it this once. From then on the server asks for a key."""
-    from secrets import token_bytes  # noqa: PLC0415
-
-    from rez_agent.usecases import keys  # noqa: PLC0415
-
     ends = moment(expires, "--expires", datetime.now(UTC), ahead=True) if expires else None
     with _store(data_dir) as store:
         key, token = store.write(
             lambda inner: keys.create_key(
                 inner,
                 name=name,
-                scope=keys.Scope(scope.value),
+                scope=scope,
                 secret=token_bytes(keys.SECRET_BYTES),
                 expires_at=ends,
             )
@@ -92,8 +81,6 @@ def create_key(
 
 def list_keys(session: Session, data_dir: DataDir = Path("rez-data")) -> int:
     """List the keys that were not revoked; never their secrets."""
-    from rez_agent.usecases import keys  # noqa: PLC0415
-
     with _store(data_dir) as store:
         found = store.write(keys.list_keys)
     documents = [_key_document(key) for key in found]
@@ -123,7 +110,6 @@ def revoke_key(
     data_dir: DataDir = Path("rez-data"),
 ) -> int:
     """Revoke a key, or all keys of a name. It ceases to hold at once."""
-    from rez_agent.usecases import keys  # noqa: PLC0415
 
     def revoke(ports: Any) -> list[Key]:
         held = [key for key in keys.list_keys(ports) if named in (key.id, key.name)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 from typer import Option
@@ -13,33 +12,11 @@ from typer import Option
 from rez_agent.cli.arguments import content, document, headers, json_object, moment, pairs, unfit
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.policies import CatchUpMode, OnCompletion, Overlap
+from rez_agent.domain.schedule import TargetType
 
 NOTHING = "none"
 """The word that takes a field away in an update."""
-
-
-class Target(StrEnum):
-    """The words for ``--target-type``."""
-
-    WEB_ACTION = "web_action"
-    NOTIFICATION = "notification"
-    CUSTOM = "custom"
-
-
-class Overlap(StrEnum):
-    """The words for ``--overlap``."""
-
-    ALLOW = "allow"
-    SKIP = "skip"
-    QUEUE = "queue"
-
-
-class CatchUp(StrEnum):
-    """The words for ``--catch-up``."""
-
-    SKIP = "skip"
-    LATEST = "latest"
-    ALL = "all"
 
 
 def _what(*names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's word
@@ -101,7 +78,8 @@ class DefinitionOptions:
         _what("--payload", metavar="JSON|@FILE|-", help="The whole payload; the options above add to it."),
     ] = None
     target_type: Annotated[
-        Target | None, _what("--target-type", help="The kind of target, when --payload alone does not tell.")
+        TargetType | None,
+        _what("--target-type", help="The kind of target, when --payload alone does not tell."),
     ] = None
     timezone: Annotated[
         str | None,
@@ -124,7 +102,7 @@ class DefinitionOptions:
         int | None, _promise("--max-age", metavar="SECONDS", help="No try starts later than this (3600).")
     ] = None
     catch_up: Annotated[
-        CatchUp | None, _promise("--catch-up", help="What of the missed is made good (latest).")
+        CatchUpMode | None, _promise("--catch-up", help="What of the missed is made good (latest).")
     ] = None
     overlap: Annotated[
         Overlap | None, _promise("--overlap", help="When the one before still runs (skip; allow for at).")
@@ -167,14 +145,15 @@ class DefinitionOptions:
             raise Invalid(text, code="invalid_argument")
         payload = json_object(self.payload, "--payload") if self.payload is not None else {}
         payload |= self._web() | self._custom() | self._notification()
-        return self.target_type or self._kind(chosen, payload), payload
+        kind = self.target_type or self._kind(chosen, payload)
+        return kind and kind.value, payload
 
-    def _kind(self, chosen: list[str], payload: Mapping[str, Any]) -> str | None:
+    def _kind(self, chosen: list[str], payload: Mapping[str, Any]) -> TargetType | None:
         if chosen:
-            return {"--custom": Target.CUSTOM, "--notify": Target.NOTIFICATION}.get(
-                chosen[0], Target.WEB_ACTION
+            return {"--custom": TargetType.CUSTOM, "--notify": TargetType.NOTIFICATION}.get(
+                chosen[0], TargetType.WEB_ACTION
             )
-        return Target.WEB_ACTION if "url" in payload and self.payload is not None else None
+        return TargetType.WEB_ACTION if "url" in payload and self.payload is not None else None
 
     def _web(self) -> dict[str, Any]:
         if self.body is not None and self.json_body is not None:
@@ -213,9 +192,14 @@ class DefinitionOptions:
             "catch_up": {"mode": self.catch_up.value} if self.catch_up else None,
             "overlap": self.overlap.value if self.overlap else None,
             "flexible_window_minutes": self.window,
-            "on_completion": None if self.once is None else ("delete" if self.once else "keep"),
+            "on_completion": self._on_completion(),
         }
         return {name: value for name, value in said.items() if value is not None}
+
+    def _on_completion(self) -> str | None:
+        if self.once is None:
+            return None
+        return (OnCompletion.DELETE if self.once else OnCompletion.KEEP).value
 
     def _backoff(self) -> dict[str, Any]:
         if self.backoff is None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,22 +20,11 @@ from rez_agent.cli.render import Progress, clean, progress
 from rez_agent.cli.schedules import Named
 from rez_agent.cli.session import DONE, FAILED, Session, command, exit_code, put_json, tell_error
 from rez_agent.domain.errors import Invalid, RezError
+from rez_agent.domain.execution import ExecutionStatus, Reason
 from rez_agent.domain.instants import rfc3339
 
 PANEL = "Executions"
-FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 PAGE = 200
-
-
-class Status(StrEnum):
-    """The words for ``history --status``."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
 
 
 def register(app: typer.Typer) -> None:
@@ -109,10 +97,14 @@ def _ended(client: Client, execution_id: str, timeout: float) -> dict[str, Any]:
     """The execution once it is final. Raises Unreachable ``timeout``."""
     for pause in _patience(timeout or float("inf")):
         execution: dict[str, Any] = client.get(execution_path(execution_id)).document
-        if execution["status"] in FINAL:
+        if _is_final(execution):
             return execution
         time.sleep(pause)
     raise Unreachable(f"{execution_id} has not ended within {timeout:g} s. It goes on.", code="timeout")
+
+
+def _is_final(execution: Mapping[str, Any]) -> bool:
+    return ExecutionStatus(execution["status"]).final
 
 
 def _patience(seconds: float) -> Iterator[float]:
@@ -175,7 +167,7 @@ def _followed(
     """How many of the executions that ``message`` asked for ended in which state, once all ``count`` have."""
     while True:
         mine = [item for item in items() if item.get("message_id") == message]
-        counts = Counter(item["status"] for item in mine if item["status"] in FINAL)
+        counts = Counter(item["status"] for item in mine if _is_final(item))
         advance(counts.total(), count)
         if counts.total() >= count:
             return dict(counts)
@@ -193,9 +185,11 @@ def history(
     named: Annotated[
         str | None, typer.Argument(metavar="[SCHEDULE]", help="A schedule's name or id; all when left out.")
     ] = None,
-    status: Annotated[Status | None, typer.Option("--status", help="Only those in this state.")] = None,
+    status: Annotated[
+        ExecutionStatus | None, typer.Option("--status", help="Only those in this state.")
+    ] = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Only those skipped for it (missed, overlap, ...).")
+        Reason | None, typer.Option("--reason", help="Only those skipped or cancelled for it.")
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Scheduled at or after: 2h, or a time.")
@@ -211,7 +205,7 @@ def history(
     path = schedule_path(schedule_id_of(client, named), "executions") if named else "/api/executions"
     query = {
         "status": status and status.value,
-        "reason": reason,
+        "reason": reason and reason.value,
         "since": rfc3339(moment(since, "--since", now)) if since else None,
         "until": rfc3339(moment(until, "--until", now)) if until else None,
     }

@@ -13,26 +13,18 @@ import typer
 from rez_agent.cli import telling
 from rez_agent.cli.arguments import json_object, moment
 from rez_agent.cli.client import Client
-from rez_agent.cli.definition import DefinitionOptions, Target, new_definition, patch_for
+from rez_agent.cli.definition import DefinitionOptions, new_definition, patch_for
 from rez_agent.cli.names import execution_path, find_schedule, is_execution_id, schedule_id_of, schedule_path
 from rez_agent.cli.session import DONE, FAILED, Session, command, exit_code, tell_error
 from rez_agent.domain.errors import Invalid, RezError
 from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.schedule import ScheduleStatus, TargetType
 
 PANEL = "Schedules"
 PAGE = 200
 """Schedules asked for at once when a list is followed to its end."""
 
 Named = Annotated[str, typer.Argument(metavar="SCHEDULE", help="A schedule's name or id.")]
-
-
-class Status(StrEnum):
-    """The words for ``list --status``."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    DELETED = "deleted"
-    ERROR = "error"
 
 
 class Order(StrEnum):
@@ -85,9 +77,11 @@ def create(
 def list_schedules(
     session: Session,
     *,
-    status: Annotated[Status | None, typer.Option("--status", help="Only those in this state.")] = None,
+    status: Annotated[
+        ScheduleStatus | None, typer.Option("--status", help="Only those in this state.")
+    ] = None,
     tag: Annotated[str | None, typer.Option("--tag", help="Only those with this tag.")] = None,
-    target_type: Annotated[Target | None, typer.Option("--target-type", help="Only this kind.")] = None,
+    target_type: Annotated[TargetType | None, typer.Option("--target-type", help="Only this kind.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Only names that begin so.")] = None,
     created_by: Annotated[str | None, typer.Option("--created-by", help="Only this owner's.")] = None,
     finished: Annotated[
