@@ -79,7 +79,7 @@ class DefinitionOptions:
     ] = None
     target_type: Annotated[
         TargetType | None,
-        _what("--target-type", help="The kind of target, when --payload alone does not tell."),
+        _what("--target-type", help="The kind of target, when --payload leaves it open."),
     ] = None
     timezone: Annotated[
         str | None,

@@ -14,7 +14,7 @@ import typer
 from rez_agent.cli import machine_checks, server_checks
 from rez_agent.cli.client import Client, Unreachable
 from rez_agent.cli.finding import Finding, Verdict, problem, worst
-from rez_agent.cli.render import STYLES, clean
+from rez_agent.cli.render import STYLES, clean, counted
 from rez_agent.cli.serving import DataDir
 from rez_agent.cli.session import DONE, FAILED, Session, command
 from rez_agent.domain.errors import RezError
@@ -102,4 +102,4 @@ def _summary(findings: list[Finding]) -> str:
     warnings = sum(finding.verdict is Verdict.WARNING for finding in findings)
     if not problems and not warnings:
         return "\nAll is well."
-    return f"\n{problems} problems, {warnings} warnings."
+    return f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}."

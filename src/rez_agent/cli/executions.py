@@ -16,7 +16,7 @@ from rez_agent.cli import telling
 from rez_agent.cli.arguments import json_object, moment
 from rez_agent.cli.client import Answer, Client, Refused, Unreachable
 from rez_agent.cli.names import execution_path, find_schedule, is_execution_id, schedule_id_of, schedule_path
-from rez_agent.cli.render import Progress, clean, progress
+from rez_agent.cli.render import Progress, clean, counted, progress
 from rez_agent.cli.schedules import Named
 from rez_agent.cli.session import DONE, FAILED, Session, command, exit_code, put_json, tell_error
 from rez_agent.domain.errors import Invalid, RezError
@@ -157,8 +157,8 @@ def _count(document: Mapping[str, Any]) -> int:
 
 
 def _backfilled(document: Mapping[str, Any], name: str, *, dry_run: bool) -> str:
-    count, called = _count(document), clean(name)
-    return f"{count} occurrences of {called} {'would be' if dry_run else 'are'} executed."
+    wish = "would be executed" if dry_run else "queued"
+    return f"{clean(name)}: {counted(_count(document), 'occurrence')} {wish}."
 
 
 def _followed(
@@ -313,7 +313,7 @@ def redrive(
         wish["schedule_id"] = schedule_id_of(client, named)
     answer = client.change("POST", "/api/executions/redrive", wish)
     document = answer.document or {}
-    session.put(document, lambda: print(f"{_count(document)} dead letters are queued again."))
+    session.put(document, lambda: print(f"Queued again: {counted(_count(document), 'dead letter')}."))
     return DONE
 
 

@@ -117,6 +117,11 @@ def length(seconds: float) -> str:
     return f"{seconds / 86_400:.0f} days"
 
 
+def counted(count: int, word: str) -> str:
+    """``1 problem``, ``2 problems``."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def total(document: Any) -> str:
     """A list's total: exact, or ``more than 1000``."""
     if isinstance(document, Mapping):
