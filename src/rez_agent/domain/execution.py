@@ -19,8 +19,9 @@ from rez_agent.domain.instants import compact
 KEPT_AT_EACH_END = 5
 """Of an execution's attempts, the first and the last so many keep their response."""
 
-CRASHES_AT_MOST = 5
-"""An execution during which the process died so often is a dead letter: it may be what kills it."""
+CRASHES_AT_MOST = 20
+"""An execution during which the process died so often is a dead letter: it may be what kills it. High, for
+most of what is in flight at a crash is innocent."""
 
 
 class ExecutionStatus(StrEnum):

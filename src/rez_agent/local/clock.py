@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import UTC, datetime
-from random import SystemRandom as _OsRandom
+from random import Random as Generator
 
 from rez_agent.domain.instants import to_ms
 
@@ -27,10 +27,10 @@ class SystemClock:
 
 
 class SystemRandom:
-    """The operating system's chance."""
+    """Chance seeded by the operating system for delays, and its own for ids, which nobody may guess."""
 
     def __init__(self) -> None:
-        self._random = _OsRandom()
+        self._random = Generator()  # noqa: S311 - spreads retries; keeps no secret
 
     def draw(self) -> float:
         """A number in [0, 1)."""

@@ -169,9 +169,12 @@ class LocalHost:
 
     def refresh_metrics(self) -> None:
         """Bring the gauges up to date, before they are shown."""
-        self._metrics.engine_beat_age.set(self._timer.lag())
-        self._metrics.writer_groups.set(self._writer.groups)
-        self._metrics.writer_jobs.set(self._writer.jobs)
+        self._metrics.gauges = {
+            "rez_engine_lag_seconds": self._timer.lag(),
+            "rez_schedules_fired": self._timer.taken,
+            "rez_writer_transactions": self._writer.groups,
+            "rez_writer_use_cases": self._writer.jobs,
+        }
 
     # --- how the threads meet ---
 
@@ -242,7 +245,7 @@ class LocalHost:
 
     async def _clock_stepped(self, by: timedelta) -> None:
         """Queue and worker keep the time they had left."""
-        self._metrics.clock_steps.inc()
+        self._metrics.clock_steps += 1
         self._worker.clock_stepped(by)
         milliseconds = by // timedelta(milliseconds=1)
         await self._write_whole(lambda ports: shift(ports.connection, self._clock.now(), milliseconds))

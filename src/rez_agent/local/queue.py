@@ -88,6 +88,12 @@ FROM (SELECT value ->> 0 AS id, value ->> 1 AS lease, value ->> 2 AS status, val
     FROM json_each(?)) AS ended
 WHERE executions.id = ended.id AND executions.lease = ended.lease AND executions.status = 'running'
 """
+_PUT_BACK = """
+UPDATE executions SET status = 'queued', visible = ?2, lease_until = NULL, attempts = attempts - 1,
+    started = iif(attempts = 1, NULL, started)
+FROM (SELECT value ->> 0 AS id, value ->> 1 AS lease FROM json_each(?1)) AS leased
+WHERE executions.id = leased.id AND executions.lease = leased.lease AND executions.status = 'running'
+"""
 _FORGET_MIDDLE = """
 UPDATE attempts SET response = NULL WHERE execution = (SELECT seq FROM executions WHERE id = ?)
     AND number > ? AND number <= ?
@@ -260,6 +266,12 @@ def _end_row(c: Concluded) -> list[Any]:
         c.reason.value if c.reason else None,
         c.detail,
     ]
+
+
+def put_back(connection: apsw.Connection, leases: Sequence[Claimed], now: datetime) -> None:
+    """Queue again what was leased and never begun, as if it had not been leased."""
+    rows = [[c.work.execution_id, c.lease] for c in leases]
+    connection.execute(_PUT_BACK, (dumps(rows), to_ms(now)))
 
 
 def release_held(connection: apsw.Connection, schedule_ids: Sequence[str], at: int) -> None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import apsw
+from pydantic_core import to_json
 
 from rez_agent.domain.action import Timings
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
@@ -28,8 +29,8 @@ def fetch(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> 
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Compact JSON, of a value that holds no NaN and no lone surrogate (the edge refuses both)."""
+    return to_json(value).decode()
 
 
 def ms_or_none(instant: datetime | None) -> int | None:

@@ -23,6 +23,9 @@ from rez_agent.local.rows import dumps, fetch
 SLICE = 500
 """Rows forgotten in one transaction, at most, of each kind."""
 
+NEWEST = 100
+"""Executions whose schedules are checked for too long a history at each sweep."""
+
 MESSAGES_KEPT = timedelta(days=7)
 TOMBSTONES_KEPT = timedelta(days=90)
 
@@ -36,7 +39,7 @@ SELECT seq FROM executions WHERE id > ?1 AND id <= (
     SELECT id FROM executions WHERE id > ?1 AND id < ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)
 AND status NOT IN ('queued', 'running') ORDER BY id LIMIT ?4
 """
-_RECENT = "SELECT schedule_id, max(seq) FROM (SELECT schedule_id, seq FROM executions WHERE seq > ? ORDER BY seq LIMIT ?) GROUP BY schedule_id"
+_RECENT = "SELECT DISTINCT schedule_id FROM (SELECT schedule_id FROM executions ORDER BY seq DESC LIMIT ?)"
 
 log = structlog.get_logger()
 
@@ -54,7 +57,6 @@ class Sweep:
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
-        self._seen = 0  # executions whose schedules were checked for overfull histories
 
     def tick(self, ports: LocalPorts, now: datetime) -> bool:
         """One slice of everything."""
@@ -63,25 +65,13 @@ class Sweep:
         steps: tuple[Callable[[], int], ...] = (
             lambda: _delete_completed(ports, now),
             lambda: _forget_oldest(connection, at - _ms(self._kept.ledger)),
-            lambda: self._forget_overfull(connection),
+            lambda: _forget_overfull(connection, self._kept.per_schedule),
             lambda: _forget_messages(connection, at - _ms(MESSAGES_KEPT)),
             lambda: _forget_records(connection, at),
             lambda: _forget_tombstones(connection, at - _ms(TOMBSTONES_KEPT)),
             lambda: _forget_revisions(connection, at - _ms(self._kept.ledger)),
         )
         return any([step() >= SLICE for step in steps])
-
-    def _forget_overfull(self, connection: apsw.Connection) -> int:
-        """Of each schedule that wrote executions since the last look, what exceeds its share."""
-        recent = fetch(connection, _RECENT, (self._seen, SLICE))
-        forgotten = 0
-        for schedule_id, _ in recent:
-            bounds = (f"{schedule_id}_", f"{schedule_id}`", self._kept.per_schedule, SLICE)
-            forgotten += _forget(connection, [row[0] for row in fetch(connection, _OVERFULL, bounds)])
-            if forgotten >= SLICE:
-                return forgotten
-        self._seen = max((seq for _, seq in recent), default=self._seen)
-        return SLICE if len(recent) >= SLICE else forgotten
 
 
 def _ms(span: timedelta) -> int:
@@ -113,6 +103,18 @@ def _forget(connection: apsw.Connection, seqs: list[int]) -> int:
         )
         connection.execute("DELETE FROM executions WHERE seq IN (SELECT value FROM json_each(?))", (text,))
     return len(seqs)
+
+
+def _forget_overfull(connection: apsw.Connection, per_schedule: int) -> int:
+    """What exceeds a schedule's share, for the schedules of the newest executions: one that fires so often
+    that it can exceed it is soon among them."""
+    forgotten = 0
+    for (schedule_id,) in fetch(connection, _RECENT, (NEWEST,)):
+        bounds = (f"{schedule_id}_", f"{schedule_id}`", per_schedule, SLICE)
+        forgotten += _forget(connection, [row[0] for row in fetch(connection, _OVERFULL, bounds)])
+        if forgotten >= SLICE:
+            break
+    return forgotten
 
 
 def _forget_messages(connection: apsw.Connection, before: int) -> int:

@@ -1,15 +1,17 @@
 """The worker: leases what may start, runs it, records how it ended.
 
 One turn is one transaction: the ends since the last turn are recorded and new work is leased. Between turns
-actions run concurrently, bounded in all and per target, so a slow target holds up nobody else.
+actions run concurrently, bounded in all and per target, so a slow target holds up nobody else. For a target
+that answers quickly a little more is leased than may run, as much as ended since the last turn or twice
+that, so that its slots never wait for a transaction; a slow one gets nothing ahead of time.
 
-Crash: see ``queue.py``; whatever was running is queued again at the next start, with the same key.
+Crash: see ``queue.py``; whatever was leased is queued again at the next start, with the same key.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,7 +22,7 @@ import structlog
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.instants import to_ms
 from rez_agent.local.bundle import LocalPorts
-from rez_agent.local.queue import Claim, claim, conclude
+from rez_agent.local.queue import Claim, claim, conclude, put_back
 from rez_agent.ports import Actions, Claimed, Clock, Concluded, Random
 from rez_agent.usecases.processing import conclude as concluded_from
 from rez_agent.usecases.processing import conclude_cancelled, hand_back
@@ -48,18 +50,41 @@ class Observer(Protocol):
 
 
 @dataclass(slots=True)
-class Running:
-    """An attempt under way. ``shift`` is how far the wall clock was stepped since it was leased."""
+class Leased:
+    """An execution that was leased: waiting for a slot until ``task`` runs it. ``shift`` is how far the wall
+    clock was stepped since then."""
 
     claimed: Claimed
     task: asyncio.Task[None] | None = None
-    begun: bool = False
     cancelled: bool = False
     shift: timedelta = timedelta(0)
 
 
+@dataclass(slots=True)
+class Lane:
+    """One target's work: what waits for a slot, how many slots are taken, and how many attempts ended since
+    the last turn."""
+
+    waiting: deque[Leased]
+    slots: int = 0
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many executions may be leased: in all, and for each target (``limit`` less what is taken)."""
+
+    all: int
+    limit: int
+    taken: dict[str, int]
+
+    def for_target(self, target: str) -> int:
+        """How many of one target."""
+        return self.limit - self.taken.get(target, 0)
+
+
 class Worker:
-    """Runs executions. All methods belong to the event loop's thread; :meth:`turn` runs in the writer."""
+    """Runs executions. All methods belong to the event loop's thread; :meth:`_turn` runs in the writer."""
 
     def __init__(
         self,
@@ -79,50 +104,43 @@ class Worker:
         self._concurrency = concurrency
         self._target_concurrency = target_concurrency
         self._observer = observer
-        self._running: dict[str, Running] = {}
-        self._busy: Counter[str] = Counter()
+        self._leased: dict[str, Leased] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._slots: set[asyncio.Task[None]] = set()
         self._ended: list[Concluded] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._after = ""
-        self._cancelled_before_start: set[str] = set()
+        self._cancelled_before_lease: set[str] = set()
         self._loop: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> int:
         """How many attempts are under way."""
-        return len(self._running)
+        return len(self._slots)
 
     def look(self) -> None:
         """Something may have been queued."""
         self._wake.set()
 
     def cancel(self, execution_id: str) -> None:
-        """Stop a running attempt; it ends as cancelled, unless it has ended already."""
-        running = self._running.get(execution_id)
-        if running is None:
-            self._cancelled_before_start.add(execution_id)
+        """Stop a leased execution; it ends as cancelled, unless it has ended already."""
+        leased = self._leased.get(execution_id)
+        if leased is None:
+            self._cancelled_before_lease.add(execution_id)
             return
-        running.cancelled = True
-        if running.begun and running.task is not None:
-            running.task.cancel()
+        leased.cancelled = True
+        if leased.task is not None:
+            leased.task.cancel()
 
     def clock_stepped(self, by: timedelta) -> None:
-        """The wall clock was stepped: what is under way keeps the time it had left."""
-        for running in self._running.values():
-            running.shift += by
+        """The wall clock was stepped: what is leased keeps the time it had left."""
+        for leased in self._leased.values():
+            leased.shift += by
 
     def start(self) -> None:
         """Begin to work."""
         self._loop = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        while not self._stopping:
-            claimed = await self._take_turn()
-            if claimed.claimed:
-                await asyncio.sleep(LINGER_SECONDS if self.running >= self._concurrency // 2 else 0)
-                continue
-            await self._wait(claimed.look_again)
 
     async def stop(self, grace: float) -> None:
         """Take no more work; give what runs ``grace`` seconds to end, then hand the rest back, and record."""
@@ -130,102 +148,148 @@ class Worker:
         self._wake.set()
         if self._loop is not None:
             await self._loop
-        tasks = [running.task for running in self._running.values() if running.task is not None]
-        if tasks:
-            _, unfinished = await asyncio.wait(tasks, timeout=grace)
+        unstarted = [leased for lane in self._lanes.values() for leased in lane.waiting]
+        for lane in self._lanes.values():
+            lane.waiting.clear()
+        if self._slots:
+            _, unfinished = await asyncio.wait(self._slots, timeout=grace)
             for task in unfinished:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        await self._take_turn()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+        await self._record_last(unstarted)
+
+    async def _record_last(self, unstarted: list[Leased]) -> None:
+        ended, leases = self._ended, [leased.claimed for leased in unstarted]
+
+        def record(ports: LocalPorts) -> Claim:
+            conclude(ports.connection, ended)
+            put_back(ports.connection, leases, ports.clock.now())
+            return Claim([])
+
+        await self._write(record)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            taken = await self._take_turn()
+            if taken.claimed:
+                await asyncio.sleep(LINGER_SECONDS if self._ended else 0)
+            else:
+                await self._wait(taken.look_again)
 
     async def _take_turn(self) -> Claim:
         """Record the ends and lease new work, in one transaction; start what was leased."""
         self._wake.clear()
         ended, self._ended = self._ended, []
-        capacity = 0 if self._stopping else self._concurrency - self.running
-        if not ended and capacity <= 0:
+        room = self._room()
+        if not ended and room.all <= 0:
             return Claim([])
-        busy = dict(self._busy)
+        for lane in self._lanes.values():
+            lane.ended = 0
         try:
-            taken = await self._write(lambda ports: self._turn(ports, ended, capacity, busy))
+            taken = await self._write(lambda ports: self._turn(ports, ended, room))
         except Exception as error:  # noqa: BLE001 - the database is full or gone: keep what ended, try again
-            log.error("turn_failed", action="turn_failed", error=str(error))
+            log.error("turn_failed", action="turn_failed", error=str(error))  # noqa: TRY400
             self._ended = ended + self._ended
             await asyncio.sleep(AFTER_FAILURE_SECONDS)
             return Claim([])
         for claimed in taken.claimed:
-            self._start(claimed)
-        self._cancelled_before_start.clear()
+            self._accept(claimed)
+        self._cancelled_before_lease.clear()
         return taken
 
-    def _turn(self, ports: LocalPorts, ended: list[Concluded], capacity: int, busy: dict[str, int]) -> Claim:
-        conclude(ports.connection, ended)
-        if capacity <= 0:
-            return Claim([])
+    def _room(self) -> Room:
+        """How much may be leased now."""
+        if self._stopping:
+            return Room(0, 0, {})
         limit = self._target_concurrency
-        taken = claim(
-            ports.connection,
-            ports.clock.now(),
-            capacity,
-            lambda target: limit - busy.get(target, 0),
-            after=self._after,
-        )
+        ended = sum(lane.ended for lane in self._lanes.values())
+        ahead = min(self._concurrency, 2 * ended)
+        taken = {
+            target: lane.slots + len(lane.waiting) - min(limit, 2 * lane.ended)
+            for target, lane in self._lanes.items()
+        }
+        return Room(self._concurrency - len(self._leased) + ahead, limit, taken)
+
+    def _turn(self, ports: LocalPorts, ended: list[Concluded], room: Room) -> Claim:
+        conclude(ports.connection, ended)
+        if room.all <= 0:
+            return Claim([])
+        taken = claim(ports.connection, ports.clock.now(), room.all, room.for_target, after=self._after)
         self._after = taken.continue_after
         return taken
 
-    def _start(self, claimed: Claimed) -> None:
-        running = Running(claimed, cancelled=claimed.work.execution_id in self._cancelled_before_start)
-        self._running[claimed.work.execution_id] = running
-        self._busy[claimed.target] += 1
-        running.task = asyncio.create_task(self._attempt(running))
+    def _accept(self, claimed: Claimed) -> None:
+        """Give a leased execution a slot, or let it wait for one."""
+        execution_id = claimed.work.execution_id
+        leased = Leased(claimed, cancelled=execution_id in self._cancelled_before_lease)
+        self._leased[execution_id] = leased
+        lane = self._lanes.setdefault(claimed.target, Lane(deque()))
+        lane.waiting.append(leased)
+        if lane.slots < self._target_concurrency and len(self._slots) < self._concurrency:
+            lane.slots += 1
+            slot = asyncio.create_task(self._fill_slot(claimed.target, lane))
+            self._slots.add(slot)
 
-    async def _attempt(self, running: Running) -> None:
-        claimed = running.claimed
+    async def _fill_slot(self, target: str, lane: Lane) -> None:
+        """Run the lane's executions one after the other while any wait, then free the slot."""
+        slot = asyncio.current_task()
+        assert slot is not None
+        while lane.waiting:
+            leased = lane.waiting.popleft()
+            leased.task = slot
+            await self._attempt(leased, lane)
+        self._slots.discard(slot)
+        lane.slots -= 1
+        if not lane.slots:
+            del self._lanes[target]
+
+    async def _attempt(self, leased: Leased, lane: Lane) -> None:
+        claimed = leased.claimed
         begun, started_at = self._clock.monotonic(), self._clock.now()
         self._observer.began(claimed, started_at)
         outcome: Outcome | None = None
-        running.begun = True
         try:
-            if not running.cancelled:
+            if not leased.cancelled:
                 outcome = await self._actions.run(claimed.work)
         except asyncio.CancelledError:
-            pass  # told apart below: somebody cancelled it, or the server is stopping
+            if leased.task is not None:
+                leased.task.uncancel()  # the slot lives on; why it was cancelled is told apart below
         except Exception as error:  # an action's own fault must not cost the execution its end
             log.exception("action_failed", action="action_failed", execution_id=claimed.work.execution_id)
             outcome = Outcome(
                 ok=False, code="internal_error", error=f"the action failed: {type(error).__name__}"
             )
         elapsed = timedelta(seconds=self._clock.monotonic() - begun)
-        self._end(running, outcome, elapsed)
+        lane.ended += 1
+        self._end(leased, outcome, elapsed)
 
-    def _end(self, running: Running, outcome: Outcome | None, elapsed: timedelta) -> None:
-        claimed = replace(running.claimed, expires_at=running.claimed.expires_at + running.shift)
+    def _end(self, leased: Leased, outcome: Outcome | None, elapsed: timedelta) -> None:
+        claimed = leased.claimed
+        if leased.shift:
+            claimed = replace(claimed, expires_at=claimed.expires_at + leased.shift)
         now = self._clock.now()
-        times = {"started_at": now - elapsed, "finished_at": now}
+        started_at = now - elapsed
         if outcome is not None:
-            concluded = concluded_from(claimed, outcome, draw=self._random.draw(), **times)
-        elif running.cancelled:
-            concluded = conclude_cancelled(claimed, **times)
+            draw = self._random.draw()
+            concluded = concluded_from(claimed, outcome, started_at=started_at, finished_at=now, draw=draw)
+        elif leased.cancelled:
+            concluded = conclude_cancelled(claimed, started_at=started_at, finished_at=now)
         else:
-            concluded = hand_back(claimed, **times)
-        del self._running[claimed.work.execution_id]
-        self._busy[claimed.target] -= 1
-        if not self._busy[claimed.target]:
-            del self._busy[claimed.target]
+            concluded = hand_back(claimed, started_at=started_at, finished_at=now)
+        del self._leased[claimed.work.execution_id]
         self._ended.append(concluded)
         self._observer.ended(concluded)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     async def _wait(self, look_again: int | None) -> None:
         """Until something is queued or ends, the next retry is due, or a second has passed."""
         seconds = LONGEST_WAIT_SECONDS
         if look_again is not None:
             seconds = min(seconds, max(0.0, (look_again - to_ms(self._clock.now())) / 1000))
-        if self._ended and not self._wake.is_set():
-            seconds = min(seconds, LINGER_SECONDS)
         try:
             await asyncio.wait_for(self._wake.wait(), seconds)
         except TimeoutError:
             return
-        if self.running > 1:
+        if len(self._slots) > 1:
             await asyncio.sleep(LINGER_SECONDS)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from pydantic_core import to_json
 
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import parse
@@ -68,7 +69,7 @@ def _payload_problems(document: Mapping[str, Any], actions: Actions) -> list[Pro
     target_type, payload = document.get("target_type"), document.get("payload", {})
     if target_type not in set(TargetType) or not isinstance(payload, dict):
         return []  # the shape's own problem says so
-    size = len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
+    size = len(to_json(payload))
     if size > PAYLOAD_AT_MOST:
         text = f"The payload is {size} bytes of JSON; {PAYLOAD_AT_MOST} are allowed. Keep large data at the target."
         return [Problem("payload_too_large", text, "/payload")]
