@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from rez_agent.domain.zones import zone
 
 MINUTE = timedelta(minutes=1)
+HALF_MINUTE = timedelta(seconds=30)
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
 _WEEKDAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
 
@@ -26,7 +27,9 @@ def zone_info(name: str) -> ZoneInfo:
 def due_minutes(text: str, timezone: str, after: datetime, until: datetime) -> list[datetime]:
     """Every due instant in ``(after, until]``, found minute by minute."""
     matches, info = Matcher(text), zone_info(timezone)
-    return [minute for minute in _minutes(after, until) if matches(minute.astimezone(info))]
+    offset = after.astimezone(info).utcoffset() or timedelta(0)
+    step = HALF_MINUTE if offset % MINUTE else MINUTE  # Liberia's clocks were 44 minutes 30 seconds slow
+    return [instant for instant in _steps(after, until, step) if matches(instant.astimezone(info))]
 
 
 def due_days(text: str, first: date, last: date) -> list[date]:
@@ -36,12 +39,12 @@ def due_days(text: str, first: date, last: date) -> list[date]:
     return [day for day in days if matches.day(day)]
 
 
-def _minutes(after: datetime, until: datetime) -> Iterator[datetime]:
-    minute = after.astimezone(UTC).replace(second=0, microsecond=0)
-    while minute <= until:
-        if minute > after:
-            yield minute
-        minute += MINUTE
+def _steps(after: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
+    instant = after.astimezone(UTC).replace(second=0, microsecond=0)
+    while instant <= until:
+        if instant > after:
+            yield instant
+        instant += step
 
 
 class Matcher:

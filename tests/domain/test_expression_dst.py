@@ -99,6 +99,11 @@ def test_dublin_whose_winter_time_is_the_exception_behaves_as_london_does() -> N
     )
 
 
+def test_an_offset_with_seconds_makes_a_whole_minute_of_the_wall_a_broken_one_of_utc() -> None:
+    liberia = Occurrences(parse("cron(0 12 * * ? *)", "Africa/Monrovia"))
+    assert liberia.next_after(at("1971-06-01T00:00:00Z")) == at("1971-06-01T12:44:30Z")
+
+
 def test_a_zone_west_of_greenwich_may_begin_1970_in_1970() -> None:
     first = Occurrences(parse("cron(0 0 1 1 ? 1970)", "America/New_York"))
     assert first.next_after(at("1969-01-01T00:00:00Z")) == at("1970-01-01T05:00:00Z")

@@ -174,10 +174,10 @@ NEVER = [
 
 @pytest.mark.parametrize(("text", "timezone_name"), NEVER)
 def test_what_never_comes_is_known_at_once_and_warned_of(text: str, timezone_name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     expression = parse(text, timezone_name)
     assert expression.never
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
     assert [problem.code for problem in expression.warnings()] == ["never_fires"]
     assert expression.explain().endswith(": this never comes.")
     occurrences = Occurrences(expression)

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from rez_agent.domain.errors import Invalid, Problem
@@ -37,6 +37,7 @@ instants = near_changes | st.integers(0, 7_258_118_399).map(lambda n: EPOCH + ti
 
 @settings(max_examples=300, deadline=None)
 @given(often, zones, near_changes)
+@example("cron(* * * * ? *)", "Africa/Monrovia", datetime(1972, 1, 7, tzinfo=UTC))
 def test_between_finds_what_a_walk_over_every_minute_finds(text: str, timezone: str, after: datetime) -> None:
     until = after + timedelta(hours=40)
     occurrences = Occurrences(parse(text, timezone))
@@ -169,9 +170,9 @@ _PIECES = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 @given(st.text(max_size=4096) | st.lists(_PIECES, max_size=120).map("".join), st.text(max_size=60) | zones)
 def test_any_text_is_read_or_refused_at_once(text: str, timezone: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     problems = problems_in(text, timezone)
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
     assert all(problem.message and problem.pointer for problem in problems)
     assert all(0 <= p.position <= len(text) for p in problems if p.position is not None)
 
@@ -201,17 +202,17 @@ def problems_in(text: str, timezone: str) -> tuple[Problem, ...]:
     ],
 )
 def test_a_hostile_text_is_refused_at_once(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Invalid):
         parse(text, "America/" + "x" * 42)
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
 
 
 @pytest.mark.parametrize("timezone", LIVELY_ZONES)
 def test_every_minute_of_two_centuries_is_counted_within_a_moment(timezone: str) -> None:
     occurrences = Occurrences(parse("cron(* * * * ? *)", timezone))
     occurrences.count_between(EPOCH, datetime(2199, 12, 31, tzinfo=UTC))  # the zone's table is laid once
-    began = time.perf_counter()
+    began = time.process_time()
     total = occurrences.count_between(datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
-    assert time.perf_counter() - began < 0.01
+    assert time.process_time() - began < 0.01
     assert 5_259_000 < total <= 5_260_320
