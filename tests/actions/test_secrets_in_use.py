@@ -302,7 +302,7 @@ def test_both_secrets_sign_while_one_replaces_the_other() -> None:
     secrets = MemorySecrets(Secret("NEW", keys[0], LOCAL), Secret("OLD", keys[1], LOCAL))
 
     async def scenario() -> None:
-        payload = http("/", method="POST", signing_secret=[ref("NEW"), ref("OLD")])
+        payload = http("/", body=[1], signing_secret=[ref("NEW"), ref("OLD")])
         seen, _ = await sent(payload, secrets)
         headers = {name.lower(): value for name, value in seen.headers.items()}
         assert len(headers["webhook-signature"].split(" ")) == 2
