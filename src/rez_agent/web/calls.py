@@ -50,9 +50,7 @@ class Call:
     def filters(self, model: type[ModelT]) -> ModelT:
         """The query as a ``model``. Raises Invalid with all that is wrong with it."""
         raw: bytes = self.request.scope["query_string"]
-        if not raw:
-            return model.model_validate({})
-        values, problems = _parameters(raw)
+        values, problems = _parameters(raw) if raw else ({}, [])
         try:
             found = read(model, values)
         except Invalid as error:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the parts that its routes refer to."""
+"""The OpenAPI document: FastAPI's, completed from the table of operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from rez_agent.web.examples import EXECUTION_ID, KEY_ID, MESSAGE_ID, SCHEDULE_ID
 from rez_agent.web.models import ProblemDetails
-from rez_agent.web.operations import Operation
+from rez_agent.web.operations import Operation, documented
 
 _DESCRIPTION = (
     "Dynamic schedules as a service: create a schedule at run time, trust that it fired, be told why when it "
@@ -35,6 +35,8 @@ def openapi_document(
     document = get_openapi(
         title="rez-agent", version=version, description=_DESCRIPTION, tags=_TAGS, routes=routes
     )
+    for operation in operations:
+        document["paths"][operation.path][operation.method.lower()] |= documented(operation)
     document["security"] = [{"bearer": []}, {"api_key": []}, {}]
     document["components"] = {
         "schemas": _schemas(operations),

@@ -126,9 +126,13 @@ def route(api: Api, operation: Operation) -> DirectRoute:
         response_description=operation.answers[first].description,
         response_class=Response,
         response_model=None,
-        responses=_responses(operation),
-        openapi_extra=_extra(operation),
     )
+
+
+def documented(operation: Operation) -> dict[str, Any]:
+    """What the document says of an operation beyond its names: the handler reads the request itself, so
+    FastAPI can't know it."""
+    return {"responses": _responses(operation), **_extra(operation)}
 
 
 def endpoint(api: Api, operation: Operation) -> Endpoint:
@@ -156,20 +160,21 @@ def reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-def _responses(operation: Operation) -> dict[int | str, dict[str, Any]]:
-    found: dict[int | str, dict[str, Any]] = {}
-    for status, shown in operation.answers.items():
+def _responses(operation: Operation) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for code, shown in operation.answers.items():
+        status = str(code)
         found[status] = {"description": shown.description}
         if shown.model is not None or shown.example is not None:
             found[status]["content"] = _content(shown)
         if shown.headers:
             names = {name: {"$ref": f"#/components/headers/{name}"} for name in shown.headers}
             found[status]["headers"] = names
-    for status in operation.statuses:
-        problem = found.setdefault(status, {"description": HTTPStatus(status).phrase})
+    for code in operation.statuses:
+        problem = found.setdefault(str(code), {"description": HTTPStatus(code).phrase})
         problem.setdefault("content", {})[PROBLEM_JSON] = {
             "schema": reference(ProblemDetails),
-            "example": problem_example(status),
+            "example": problem_example(code),
         }
     return found
 
@@ -182,7 +187,6 @@ def _content(shown: Shown) -> dict[str, Any]:
 
 
 def _extra(operation: Operation) -> dict[str, Any]:
-    """What FastAPI can't know of a handler that reads the request itself."""
     extra: dict[str, Any] = {}
     parameters = [*operation.path_names, *operation.parameters]
     extra["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in parameters]

@@ -1,0 +1,143 @@
+"""Health, metrics, unknown routes, and our own faults."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
+from rez_agent.domain.errors import Unavailable
+from rez_agent.ports import Ports
+from rez_agent.usecases.callers import Caller
+from rez_agent.usecases.commands import submit
+from tests.web.client import Server, definition
+
+
+def test_health_and_readiness_are_told(server: Server) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = server("GET", path)
+        assert (answer.status, answer.document["status"]) == (200, "ok")
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/", "/api/schedules/", "/api/schedule", "/api/schedules/a/b", "/%00"]
+)
+def test_an_unknown_route_is_a_problem_like_any_other(server: Server, path: str) -> None:
+    answer = server("GET", path)
+
+    assert (answer.status, answer.code) == (404, "route_not_found")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/api/schedules", "GET, POST"),
+        ("POST", "/api/schedules/x", "DELETE, GET, PATCH, PUT"),
+        ("GET", "/api/schedules/x/pause", "POST"),
+        ("TRACE", "/healthz", "GET"),
+        ("BREW", "/api/executions", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(server: Server, method: str, path: str, allowed: str) -> None:
+    answer = server(method, path)
+
+    assert (answer.status, answer.code) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == allowed
+
+
+def test_metrics_count_requests_by_route_and_status(server: Server) -> None:
+    server("GET", "/api/schedules/nothing")
+    server("GET", "/api/schedules/nothing-else")
+    server("GET", "/nowhere")
+    text = server("GET", "/metrics").body.decode()
+
+    line = 'rez_http_requests_total{method="GET",route="/api/schedules/{schedule_id}",status="404"}'
+    assert f"{line} 2.0" in text
+    assert 'rez_http_requests_total{method="any",route="unmatched",status="404"}' in text
+    assert "rez_http_request_seconds_bucket" in text
+    assert "nothing-else" not in text
+
+
+def test_the_engines_metrics_stand_beside_them(server: Server) -> None:
+    assert "rez_lateness_seconds" in server("GET", "/metrics").body.decode()
+
+
+def test_our_own_fault_is_logged_under_an_id_and_tells_nothing(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Secretive(Exception):
+        """Says what no caller should read."""
+
+    class Broken:
+        """A host with a fault."""
+
+        async def write(self, use_case: object) -> None:
+            raise Secretive("the password is swordfish")
+
+        read = write
+
+        async def judged(self, message_id: str, seconds: float) -> None:
+            raise Secretive
+
+        def health(self) -> dict[str, object]:
+            return {"status": "failing", "reasons": ["it is broken"]}
+
+    broken = server.over(Broken())
+    with caplog.at_level(logging.ERROR):
+        answer = broken("POST", "/api/schedules", definition("broken"), headers={"host": "localhost"})
+
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert b"swordfish" not in answer.body
+    record = next(record for record in caplog.records if record.message == "request_failed")
+    assert record.__dict__["error_id"] in answer.document["detail"]
+    assert broken("GET", "/healthz").status == 503
+    assert broken("GET", "/readyz").document["reasons"] == ["it is broken"]
+
+
+def test_a_host_that_can_not_write_says_when_to_come_back(server: Server) -> None:
+    class Full:
+        """A host whose disk is full."""
+
+        async def write(self, use_case: object) -> None:
+            raise Unavailable("The disk is full. Make room, then ask again.")
+
+        async def read(self, use_case: object) -> bool:
+            return False
+
+    answer = server.over(Full())("POST", "/api/schedules", definition("full"))
+
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", "1")
+
+
+def test_a_create_that_is_not_applied_yet_is_pending(server: Server) -> None:
+    """On this host a command is applied as it is stored; where it is not, its schedule is pending."""
+
+    class Quiet:
+        """A topic that hands nothing on."""
+
+        def publish_command(self, message: Any) -> None:
+            """Keep it."""
+
+        publish_work = publish_command
+
+    def store(ports: Ports) -> str:
+        quiet = replace_topic(ports, Quiet())
+        request = ScheduleCreationRequest(action=CommandAction.CREATE, schedule=definition("pending"))
+        message = submit(quiet, Caller("local", admin=True), request).message
+        return f"{message.schedule_id} {message.id}"
+
+    def replace_topic(ports: Ports, topic: Any) -> Ports:
+        names = ("schedules", "ledger", "messages", "records", "engine", "actions", "clock", "random")
+        return Ports(**{name: getattr(ports, name) for name in names}, topic=topic)
+
+    schedule_id, message_id = server.wait(server.host.write(store)).split()
+    answer = server("GET", f"/api/schedules/{schedule_id}")
+
+    assert (answer.status, answer.code) == (404, "schedule_pending")
+    assert answer.headers["retry-after"] == "1"
+    assert answer.document["message"] == f"/api/messages/{message_id}"
+    assert answer.headers["link"] == f'</api/messages/{message_id}>; rel="monitor"'
