@@ -75,7 +75,11 @@ def owed(
     overlap: Overlap,
     in_flight: InFlight = NOTHING_IN_FLIGHT,
 ) -> Owed:
-    """What is owed for the occurrences from ``cursor`` (itself one, at or before ``now``) up to ``now``."""
+    """What is owed for the occurrences from ``cursor`` (at or before ``now``) up to ``now``.
+
+    Where a new edition of the tz database no longer knows ``cursor``, it counts as an occurrence unless later
+    ones are owed in its place.
+    """
     following = occurrences.next_epoch(cursor)
     if now - cursor < MISSED_AFTER_SECONDS and (following is None or following > now):
         fires, skips = [Fire(cursor)], []  # the ordinary case: one occurrence, on time
@@ -83,7 +87,8 @@ def owed(
         fires, skips = _several(occurrences, cursor, now, catch_up)
         last = max([fire.scheduled for fire in fires] + [skip.passed.last for skip in skips])
         following = occurrences.next_epoch(last)
-    allowed, forbidden = under_overlap(fires, overlap, in_flight)
+    all_made_good = catch_up.mode is CatchUpMode.ALL
+    allowed, forbidden = under_overlap(fires, overlap, in_flight, all_made_good=all_made_good)
     return Owed(allowed, skips + forbidden, following)
 
 
@@ -95,7 +100,7 @@ def _several(
     on_time = [Fire(due) for due in _within(occurrences, on_time_from, now)]
     last_missed = occurrences.previous_epoch(on_time_from)
     if last_missed is None or last_missed < cursor:
-        return on_time, []
+        return (on_time, []) if on_time else _unknown(cursor, now, catch_up)
     window_opens = max(cursor, now - catch_up.window_seconds)
     match catch_up.mode:
         case CatchUpMode.ALL:
@@ -107,6 +112,15 @@ def _several(
             return [Fire(last_missed, Cause.CATCH_UP)], _missed(occurrences, cursor, last_missed - 1)
         case _:
             return on_time, _missed(occurrences, cursor, last_missed)
+
+
+def _unknown(cursor: int, now: int, catch_up: CatchUp) -> tuple[list[Fire], list[Skip]]:
+    """The cursor alone, which is no occurrence (any more), and nothing after it."""
+    if now - cursor < MISSED_AFTER_SECONDS:
+        return [Fire(cursor)], []
+    if catch_up.mode is CatchUpMode.SKIP or now - cursor > catch_up.window_seconds:
+        return [], [Skip(Passed(cursor, cursor, 1), Reason.MISSED)]
+    return [Fire(cursor, Cause.CATCH_UP)], []
 
 
 def _within(occurrences: Occurrences, first: int, last: int) -> list[int]:
@@ -132,7 +146,9 @@ def passed_in(occurrences: Occurrences, first: int, last: int) -> Passed | None:
     return Passed(earliest, latest, occurrences.count_epochs(earliest - 1, latest))
 
 
-def under_overlap(fires: list[Fire], overlap: Overlap, in_flight: InFlight) -> tuple[list[Fire], list[Skip]]:
+def under_overlap(
+    fires: list[Fire], overlap: Overlap, in_flight: InFlight, *, all_made_good: bool
+) -> tuple[list[Fire], list[Skip]]:
     """Which fires go ahead, wait behind another, or are skipped, with what is in flight already.
 
     What ``catch_up: all`` makes good is never skipped for overlap: where two at once are not allowed, it
@@ -143,10 +159,9 @@ def under_overlap(fires: list[Fire], overlap: Overlap, in_flight: InFlight) -> t
     allowed: list[Fire] = []
     skipped: list[Skip] = []
     total, held = in_flight.total, in_flight.held
-    one_of_all = sum(fire.cause is Cause.CATCH_UP for fire in fires) > 1
     for fire in fires:
         waits = total > 0
-        made_good = one_of_all and fire.cause is Cause.CATCH_UP
+        made_good = all_made_good and fire.cause is Cause.CATCH_UP
         if waits and not made_good and (overlap is Overlap.SKIP or held >= HELD_AT_MOST):
             skipped.append(Skip(Passed(fire.scheduled, fire.scheduled, 1), Reason.OVERLAP))
             continue

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.policies import RetryPolicy
 
+_TOO_LATE = "the next attempt would come after max_event_age_seconds"
+
 
 @dataclass(frozen=True, slots=True)
 class RetryIn:
@@ -42,10 +44,11 @@ def decide(
         return GiveUp("the failure is permanent")
     if retries_made >= policy.max_attempts:
         return GiveUp("no attempts are left")
+    left = (expires_at - now).total_seconds()
+    if left < 0 or not (outcome.retry_after or 0) <= left:  # so written, NaN is beyond too
+        return GiveUp(_TOO_LATE)
     delay = max(backoff(policy, retries_made + 1, draw), timedelta(seconds=outcome.retry_after or 0))
-    if now + delay > expires_at:
-        return GiveUp("the next attempt would come after max_event_age_seconds")
-    return RetryIn(delay)
+    return GiveUp(_TOO_LATE) if now + delay > expires_at else RetryIn(delay)
 
 
 def backoff(policy: RetryPolicy, retry: int, draw: float) -> timedelta:

@@ -1,0 +1,109 @@
+"""The few fakes: time, chance and actions. Time and chance pass the contracts of their ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random as Generator
+from typing import Any
+
+from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.errors import Problem
+from rez_agent.domain.instants import to_ms
+from rez_agent.local.clock import encoded
+
+NOON = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+"""A Monday."""
+
+OK = Outcome(ok=True, response_status=200)
+FAILED = Outcome(ok=False, code="status", error="the target answered 503", response_status=503)
+REFUSED = Outcome(ok=False, code="status", error="the target answered 404", permanent=True)
+
+
+class FakeClock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+        self._monotonic = 1_000.0
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """Seconds that never run back."""
+        return self._monotonic
+
+    def advance(self, **span: float) -> datetime:
+        """Time passes, on both clocks: ``advance(seconds=5)``. The wall clock then."""
+        self._monotonic += timedelta(**span).total_seconds()
+        return self.step(**span)
+
+    def advance_to(self, instant: datetime) -> datetime:
+        """Time passes until ``instant``."""
+        return self.advance(seconds=(instant - self._now).total_seconds())
+
+    def step(self, **span: float) -> datetime:
+        """Somebody sets the wall clock, forward or back; no time passes."""
+        self._now += timedelta(**span)
+        return self._now
+
+
+class FakeRandom:
+    """Chance from a seed."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self._generator = Generator(seed)
+
+    def draw(self) -> float:
+        """A number in [0, 1)."""
+        return self._generator.random()
+
+    def new_id(self, prefix: str, now: datetime) -> str:
+        """An id like the real ones."""
+        return f"{prefix}_{encoded(to_ms(now), self._generator.getrandbits(80))}"
+
+
+class ScriptedActions:
+    """Actions that do as they are told.
+
+    A payload ``{"target": "slow"}`` names its target; one with ``bad`` is refused by :meth:`check`. An
+    attempt's outcome is the next one scripted for its target, else :data:`OK`. Attempts at a target in
+    :attr:`gates` wait for its event first.
+    """
+
+    def __init__(self) -> None:
+        self.script: defaultdict[str, deque[Outcome | Exception]] = defaultdict(deque)
+        self.gates: dict[str, asyncio.Event] = {}
+        self.works: list[Work] = []
+        self.checked = 0
+        self._begun: asyncio.Queue[Work] = asyncio.Queue()
+
+    def check(self, target_type: str, payload: Mapping[str, Any]) -> list[Problem]:
+        """Refuses ``bad``."""
+        self.checked += 1
+        return [Problem("invalid_payload", "'bad' is bad. Leave it out.", "/bad")] if "bad" in payload else []
+
+    def target(self, target_type: str, payload: Mapping[str, Any]) -> str:
+        """What the payload says."""
+        return str(payload.get("target", "target"))
+
+    async def run(self, work: Work) -> Outcome:
+        """One attempt, as scripted."""
+        target = self.target(work.target_type, work.payload)
+        self.works.append(work)
+        self._begun.put_nowait(work)
+        if target in self.gates:
+            await self.gates[target].wait()
+        outcome = self.script[target].popleft() if self.script[target] else OK
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def next_begun(self) -> Work:
+        """The next attempt that began, once it has."""
+        async with asyncio.timeout(10):
+            return await self._begun.get()
