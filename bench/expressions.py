@@ -3,7 +3,7 @@
     python bench/expressions.py [--repetitions N]
 
 Thirty expressions, each translated for every engine that can say it. An engine takes part in an expression
-only where its answers equal ours from starts well away from clock changes (the engines differ there, see
+only where its next six answers equal ours from each of twelve starts away from clock changes (they differ there, see
 docs/reference/expressions.md); the table says where it does not. Each measurement walks many chains of
 successive calls from starts drawn over ten years. Reading the expression is not measured, for any engine.
 Repetitions are interleaved: each engine once, in turning order, then again. The figure of an expression is
@@ -223,7 +223,7 @@ CHECKED = 6
 
 
 def starts(number: int) -> list[datetime]:
-    """Starts drawn over ten years, in June and December: away from clock changes."""
+    """Starts drawn over ten years, in June and December, where what is due often meets no clock change."""
     drawn = random.Random(30)
     return [
         datetime(drawn.randint(2024, 2033), drawn.choice((6, 12)), 1, tzinfo=UTC)
@@ -233,13 +233,11 @@ def starts(number: int) -> list[datetime]:
 
 
 def agrees(chains: Chains, reference: Chains, beginnings: list[datetime]) -> bool:
-    """Whether an engine gives our answers: from each start, and on along a chain while no clock changes."""
+    """Whether an engine gives our answers along a chain from each start."""
     for start in beginnings:
         mine, theirs = reference(start), chains(start)
         for _ in range(CHECKED):
             expected = mine()
-            if expected is None or expected - start > timedelta(days=60):
-                break
             if theirs() != expected:
                 return False
     return True
