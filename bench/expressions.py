@@ -3,9 +3,9 @@
     python bench/expressions.py [--repetitions N]
 
 Thirty expressions, each translated for every engine that can say it. An engine takes part in an expression
-only where its next six answers equal ours from each of twelve starts away from clock changes (they differ there, see
-docs/reference/expressions.md); the table says where it does not. Each measurement walks many chains of
-successive calls from starts drawn over ten years. Reading the expression is not measured, for any engine.
+only where its next six answers equal ours from each of twelve starts away from clock changes (there the
+engines differ); the table says where it takes none. Each measurement walks many chains of successive calls
+from starts drawn over ten years. Reading the expression is not measured, for any engine.
 Repetitions are interleaved: each engine once, in turning order, then again. The figure of an expression is
 the median over the repetitions, an engine's the geometric mean over the expressions both can say.
 
