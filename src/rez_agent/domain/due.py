@@ -82,7 +82,7 @@ def owed(
     """
     following = occurrences.next_epoch(cursor)
     if now - cursor < MISSED_AFTER_SECONDS and (following is None or following > now):
-        fires, skips = [Fire(cursor)], []  # the ordinary case: one occurrence, on time
+        fires, skips = _on_time(cursor)  # the ordinary case: one occurrence, on time
     else:
         fires, skips = _several(occurrences, cursor, now, catch_up)
         last = max([fire.scheduled for fire in fires] + [skip.passed.last for skip in skips])
@@ -114,10 +114,14 @@ def _several(
             return on_time, _missed(occurrences, cursor, last_missed)
 
 
+def _on_time(cursor: int) -> tuple[list[Fire], list[Skip]]:
+    return [Fire(cursor)], []
+
+
 def _unknown(cursor: int, now: int, catch_up: CatchUp) -> tuple[list[Fire], list[Skip]]:
     """The cursor alone, which is no occurrence (any more), and nothing after it."""
     if now - cursor < MISSED_AFTER_SECONDS:
-        return [Fire(cursor)], []
+        return _on_time(cursor)
     if catch_up.mode is CatchUpMode.SKIP or now - cursor > catch_up.window_seconds:
         return [], [Skip(Passed(cursor, cursor, 1), Reason.MISSED)]
     return [Fire(cursor, Cause.CATCH_UP)], []

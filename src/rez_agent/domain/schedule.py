@@ -186,11 +186,10 @@ class Schedule:
         return replace(self, revision=self.revision + 1, updated_date=now)
 
     def _from(self, now: datetime, *, inclusive: bool) -> Schedule:
-        """With ``next_run`` and ``finished_at`` counted from ``now``."""
-        if self.status is not ScheduleStatus.ACTIVE:
-            return replace(self, next_run=None)
+        """With ``next_run`` (none while paused) and ``finished_at`` counted from ``now``."""
         following = next_run_from(self.occurrences, now, inclusive=inclusive)
-        return self.advanced(following, now)
+        counted = self.advanced(following, now)
+        return counted if self.status is ScheduleStatus.ACTIVE else replace(counted, next_run=None)
 
     def _must_live(self, done: str) -> None:
         if not self.living:
