@@ -157,7 +157,7 @@ class Ledger(Protocol):
         """What of the schedule is not final."""
 
     def requeue(self, execution_id: str, now: datetime, expires_at: datetime) -> bool:
-        """Queue a failed or cancelled execution again with a fresh budget of tries; False if it is neither."""
+        """Queue a failed or cancelled execution again, its tries counted anew; False if it is neither."""
 
     def cancel(self, execution_id: str, now: datetime, detail: str) -> bool:
         """Cancel a queued execution at once; ask a running one to stop, which ends as cancelled unless it

@@ -177,7 +177,7 @@ class _Reader:
         """``value`` with every text in it made a template; references to secrets stay as they are."""
         if isinstance(value, str):
             return self._template(value, pointer, part)
-        if isinstance(value, Mapping) and part == "headers" and "secret" in value:
+        if isinstance(value, Mapping) and part == "headers" and pointer != "/headers" and "secret" in value:
             return dict(value)
         if isinstance(value, Mapping):
             return {

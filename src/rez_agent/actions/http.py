@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
-from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from rez_agent.actions.addresses import AllowList
@@ -27,7 +27,8 @@ class HttpAction:
     def __init__(self, sender: Sender, allowed: AllowList) -> None:
         self._sender = sender
         self._allowed = allowed
-        self._cached = lru_cache(maxsize=_CACHED)(_read_text)
+        self._keeping = Lock()
+        self._cached: dict[str, HttpRequest | list[Problem]] = {}
 
     def check(self, payload: Payload) -> list[Problem]:
         """All that is wrong with the payload; secrets must exist and be bound to the request's host."""
@@ -57,7 +58,20 @@ class HttpAction:
             text = json.dumps(payload)
         except (TypeError, ValueError, RecursionError):
             return [Problem("invalid_value", "The payload is not JSON.")]
-        return self._cached(text) if len(text) <= _CACHED_TEXT_MAX else read_request(payload)
+        request = self._cached.get(text)
+        if request is None:
+            request = read_request(payload)
+            self._keep(text, request)
+        return request
+
+    def _keep(self, text: str, request: HttpRequest | list[Problem]) -> None:
+        """Remember a request, in place of the one remembered longest. Safe from any thread."""
+        if len(text) > _CACHED_TEXT_MAX:
+            return
+        with self._keeping:
+            self._cached[text] = request
+            if len(self._cached) > _CACHED:
+                del self._cached[next(iter(self._cached))]
 
 
 def target_of(request: HttpRequest) -> str:
@@ -95,7 +109,3 @@ def _signing_problems(request: HttpRequest, keyring: Keyring) -> list[Problem]:
 
 async def _known(outcome: Outcome) -> Outcome:
     return outcome
-
-
-def _read_text(text: str) -> HttpRequest | list[Problem]:
-    return read_request(json.loads(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from yarl import URL
@@ -16,6 +17,7 @@ URL_MAX = 8_000
 """Characters of a URL with its query."""
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _NUMBER_LIKE = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?")
 
 
@@ -40,7 +42,7 @@ def read_url(value: Any, pointer: str, problems: list[Problem]) -> URL | None:
         text = f"'{value[:200]!s}' is not a URL that can be called: {why}."
         problems.append(Problem("invalid_url", text.encode("utf-8", "replace").decode(), pointer))
         return None
-    return url.with_fragment(None)
+    return url.with_fragment(None) if url.raw_fragment else url
 
 
 def read_query(value: Any, url: URL, pointer: str, problems: list[Problem]) -> URL:
@@ -77,23 +79,27 @@ def _text_fault(text: str) -> str | None:
         return f"it has more than {URL_MAX} characters"
     if _UNSAFE.search(text):
         return "it holds white space, a control character or a backslash"
-    if not text.lower().startswith(("http://", "https://")):
+    if not _SCHEME.match(text):
         return "it does not begin with http:// or https://"
     return None
 
 
 def _url_fault(url: URL) -> str | None:
-    host = url.raw_host
+    if "@" in url.raw_authority:
+        return "it holds a user or password (use 'auth')"
+    if not url.port:
+        return "its port is not between 1 and 65535"
+    return _host_fault(url.raw_host or "")
+
+
+@lru_cache(maxsize=1_024)
+def _host_fault(host: str) -> str | None:
     if not host:
         return "it has no host"
-    if url.raw_user is not None or url.raw_password is not None or "@" in url.raw_authority:
-        return "it holds a user or password (use 'auth')"
     if "%" in host:
         return "its host has a zone or an escape"
     if _NUMBER_LIKE.fullmatch(host) and read_address(host) is None:
         return "its host is a number in an unusual form (write an address like 192.0.2.1)"
-    if not url.port:
-        return "its port is not between 1 and 65535"
     return None
 
 

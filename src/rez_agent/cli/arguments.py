@@ -15,6 +15,9 @@ from typing import Any
 
 from rez_agent.domain.errors import Invalid
 
+SHOWN = 60
+"""Characters of an unfit argument that its error repeats."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"(\d+)([smhdw])")
 _DURATION = re.compile(r"(?:\d+[smhdw])+")
@@ -22,7 +25,8 @@ _DURATION = re.compile(r"(?:\d+[smhdw])+")
 
 def unfit(option: str, text: str, how: str) -> Invalid:
     """The error for an argument that can't be read."""
-    return Invalid(f"{option} {text!r} can't be read: {how}", code="invalid_argument")
+    shown = text if len(text) <= SHOWN else text[:SHOWN] + "..."
+    return Invalid(f"{option} {shown!r} can't be read: {how}", code="invalid_argument")
 
 
 def duration(text: str, option: str) -> timedelta:
@@ -91,7 +95,7 @@ def document(text: str, option: str) -> Any:
         raise unfit(option, text, "it is nested too deeply.") from None
     except ValueError as error:
         told = f"it is not JSON ({error}). In a shell, put it in single quotes."
-        raise unfit(option, text if len(text) < 60 else text[:57] + "...", told) from None
+        raise unfit(option, text, told) from None
 
 
 def json_object(text: str, option: str) -> dict[str, Any]:

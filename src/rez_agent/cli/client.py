@@ -119,10 +119,17 @@ class Client:
         except (OSError, HTTPException) as error:
             raise self._unreachable(error) from None
 
+    def page(self, path: str, **query: Any) -> dict[str, Any]:
+        """One page of a list."""
+        page = self.get(path, **query).document
+        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+            raise self._foreign()
+        return page
+
     def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every page of a list, following its cursors."""
         while True:
-            page: dict[str, Any] = self.get(path, **query).document
+            page = self.page(path, **query)
             yield page
             if not page.get("next_cursor"):
                 return

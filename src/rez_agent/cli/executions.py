@@ -209,9 +209,9 @@ def history(
         "since": rfc3339(moment(since, "--since", now)) if since else None,
         "until": rfc3339(moment(until, "--until", now)) if until else None,
     }
-    page = client.get(path, **query, limit=limit, cursor=cursor).document
+    page = client.page(path, **query, limit=limit, cursor=cursor)
     if follow:
-        return _follow(session, lambda: client.get(path, **query, limit=PAGE).document, page)
+        return _follow(session, lambda: client.page(path, **query, limit=PAGE), page)
     session.put(page, lambda: _tell_page(page, None if named else _names(client, page["items"])))
     return DONE
 

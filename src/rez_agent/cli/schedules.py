@@ -21,6 +21,7 @@ from rez_agent.domain.instants import rfc3339
 from rez_agent.domain.schedule import ScheduleStatus, TargetType
 
 PANEL = "Schedules"
+PATH = "/api/schedules"
 PAGE = 200
 """Schedules asked for at once when a list is followed to its end."""
 
@@ -69,7 +70,7 @@ def create(
     given = json_object(file if file == "-" else f"@{file}", "--file") if file else {}
     definition = new_definition(name, expression, options, given, now)
     client = session.client()
-    answer = client.change("POST", "/api/schedules", definition)
+    answer = client.change("POST", PATH, definition)
     session.put(answer.document, lambda: telling.created(client, definition, answer))
     return DONE
 
@@ -104,18 +105,13 @@ def list_schedules(
         "order": order.word,
     }
     client = session.client()
-    page = _all(client, query) if everything else _page(client, query, limit, cursor)
+    page = _all(client, query) if everything else client.page(PATH, **query, limit=limit, cursor=cursor)
     session.put(page, lambda: telling.listed(page, datetime.now(UTC)))
     return DONE
 
 
-def _page(client: Client, query: Mapping[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
-    page: dict[str, Any] = client.get("/api/schedules", **query, limit=limit, cursor=cursor).document
-    return page
-
-
 def _all(client: Client, query: Mapping[str, Any]) -> dict[str, Any]:
-    items = [item for page in client.pages("/api/schedules", **query, limit=PAGE) for item in page["items"]]
+    items = [item for page in client.pages(PATH, **query, limit=PAGE) for item in page["items"]]
     return {"items": items, "next_cursor": None, "total": len(items)}
 
 

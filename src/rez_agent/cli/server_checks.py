@@ -58,7 +58,7 @@ def server_date(client: Client) -> datetime | None:
 def access(client: Client) -> Finding:
     """Whether the key reaches the schedules."""
     try:
-        client.get("/api/schedules", limit=1)
+        client.page("/api/schedules", limit=1)
     except Refused as error:
         if error.status not in (401, 403):
             raise
@@ -120,7 +120,7 @@ def executions(client: Client, now: datetime) -> Iterator[Finding]:
     skipped = _some(client, "/api/executions", status="skipped", since=since)
     yield from skips(skipped)
     yield from waiting(_some(client, "/api/executions", status="queued"), now)
-    dead = client.get("/api/executions", dead_letter=True, limit=1).document["total"]
+    dead = client.page("/api/executions", dead_letter=True, limit=1).get("total")
     if dead != 0:
         text = f"Failed for good: {total(dead)} (dead letters)."
         yield warning("dead letters", text, "Once the cause is mended: rez-agent redrive.")

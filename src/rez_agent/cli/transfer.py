@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -15,7 +17,7 @@ from rez_agent.cli.arguments import file_text
 from rez_agent.cli.client import Client, Refused
 from rez_agent.cli.crontab import convert
 from rez_agent.cli.names import find_schedule, schedule_path
-from rez_agent.cli.render import clean, progress
+from rez_agent.cli.render import Progress, clean, progress
 from rez_agent.cli.session import DONE, FAILED, Session, command, put_json
 from rez_agent.domain.errors import Invalid, RezError
 
@@ -249,13 +251,8 @@ def export(
     """Write every schedule's definition, one JSON line each, as import takes them back unchanged."""
     client = session.client()
     pages = client.pages("/api/schedules", order="created_date", tag=tag, name_prefix=name, limit=PAGE)
-    out = sys.stdout if file == "-" else open(file, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below
-    try:
-        with progress("schedules", shown=file != "-") as advance:
-            count, paused = _written(pages, out, advance)
-    finally:
-        if out is not sys.stdout:
-            out.close()
+    with _output(file) as out, progress("schedules", shown=file != "-") as advance:
+        count, paused = _written(pages, out, advance)
     if file != "-":
         session.note(f"{count} schedules written to {file}.")
     if paused:
@@ -263,7 +260,22 @@ def export(
     return DONE
 
 
-def _written(pages: Iterable[Mapping[str, Any]], out: Any, advance: Any) -> tuple[int, int]:
+@contextmanager
+def _output(file: str) -> Iterator[TextIO]:
+    """Standard output, or a file that takes its name only when it is whole."""
+    if file == "-":
+        yield sys.stdout
+        return
+    unfinished = Path(f"{file}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8") as out:
+            yield out
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _written(pages: Iterable[Mapping[str, Any]], out: TextIO, advance: Progress) -> tuple[int, int]:
     """How many were written, and how many of them are paused."""
     count = paused = 0
     for page in pages:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_utc(instant: datetime) -> datetime:
@@ -20,8 +19,12 @@ def to_utc(instant: datetime) -> datetime:
 
 
 def to_ms(instant: datetime) -> int:
-    """Whole milliseconds since the epoch, rounded down: a stored instant is never later than it was."""
-    return (to_utc(instant) - EPOCH) // _MILLISECOND
+    """Whole milliseconds since the epoch, rounded down: a stored instant is never later than it was.
+
+    A naive datetime is a TypeError.
+    """
+    since = instant - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
 
 
 def from_ms(milliseconds: int) -> datetime:
@@ -42,7 +45,7 @@ def rfc3339(instant: datetime) -> str:
 
 
 def compact(instant: datetime) -> str:
-    """The spelling inside ids: ``20260308T073000Z``. Sorts as time does; holds no character unfit for a URL."""
+    """The spelling inside ids: ``20260308T073000Z``. It sorts as time does and is fit for a URL."""
     return to_utc(instant).strftime("%Y%m%dT%H%M%SZ")
 
 

@@ -1,4 +1,4 @@
-"""What a schedule promises when things do not go as planned: retry, catch-up, overlap, window, end of life."""
+"""What a schedule does when things go otherwise: retry, catch-up, overlap, window, end of life."""
 
 from __future__ import annotations
 

@@ -119,6 +119,8 @@ def _is_host_pattern(pattern: str) -> bool:
 
 
 def _covers(pattern: str, host: str, port: int) -> bool:
+    if pattern.startswith("channel:"):
+        return False
     name, _, digits = pattern.rpartition(":")
     if digits.isdigit() and name and (":" not in name or name.endswith("]")):
         if int(digits) != port:

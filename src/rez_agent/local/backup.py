@@ -2,7 +2,7 @@
 
 A backup is SQLite's online backup of a consistent state; it may be taken while the server runs. It holds
 definitions, history and hashed API keys; it holds no secret's value, since those are files of their own.
-Crash: both write a new file beside the old one and rename it when it is whole, so there is always a whole one.
+Crash: both write a new file beside the old one and rename it when it is whole: there is always a whole one.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ def _take(descriptor: int, data_dir: Path) -> None:
     except BlockingIOError:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         raise Unavailable(
-            f"The data directory {data_dir} is in use by process {holder}. Stop it, or choose another --data-dir.",
+            f"The data directory {data_dir} is in use by process {holder}. "
+            "Stop it, or choose another --data-dir.",
             code="data_dir_locked",
         ) from None
     os.ftruncate(descriptor, 0)

@@ -47,15 +47,15 @@ _LATE = f"""
 SELECT {_DUE_COLUMNS} FROM schedules WHERE wake_at IS NOT NULL AND wake_at <= ?1 ORDER BY wake_at LIMIT ?2
 """  # noqa: S608
 _FIRE = """
-INSERT OR IGNORE INTO executions (id, schedule_id, owner, scheduled, status, cause, target_type, target, revision,
-    created, due, expires, late, held, visible)
+INSERT OR IGNORE INTO executions (id, schedule_id, owner, scheduled, status, cause, target_type, target,
+    revision, created, due, expires, late, held, visible)
 SELECT value ->> 1, s.id, s.owner, value ->> 2, 'queued', value ->> 3, s.target_type, s.target, s.revision,
     ?2, value ->> 4, value ->> 5, value ->> 6, value ->> 7, iif(value ->> 7, NULL, value ->> 4)
 FROM json_each(?1) JOIN schedules s ON s.seq = value ->> 0
 """
 _SKIP = """
-INSERT OR IGNORE INTO executions (id, schedule_id, owner, scheduled, status, cause, target_type, target, revision,
-    created, due, expires, reason, detail, finished, span_last, span_count)
+INSERT OR IGNORE INTO executions (id, schedule_id, owner, scheduled, status, cause, target_type, target,
+    revision, created, due, expires, reason, detail, finished, span_last, span_count)
 SELECT value ->> 1, s.id, s.owner, value ->> 2, 'skipped', 'schedule', s.target_type, s.target, s.revision,
     ?2, value ->> 2, ?2, value ->> 3, value ->> 4, ?2, value ->> 5, value ->> 6
 FROM json_each(?1) JOIN schedules s ON s.seq = value ->> 0
@@ -79,7 +79,7 @@ class Taken:
 
 
 class SqliteEngine:
-    """The Engine port. What wakes the engine stands in the schedules' rows, so arming only tells it to look."""
+    """The Engine port. What wakes the engine stands in the schedules' rows: arming only tells it to look."""
 
     def __init__(self, connection: apsw.Connection, ledger: SqliteLedger, signals: Signals) -> None:
         self._connection = connection
@@ -203,7 +203,7 @@ def _add_fires(fires: list[list[Any]], row: Row, decided: Owed, at: int) -> None
     for fired in decided.fires:
         late = fired.cause is Cause.CATCH_UP
         identity = f"{row[1]}_{_compact(fired.scheduled)}"
-        due = at if late else fired.scheduled * 1000 + _share(identity, policies)
+        due = at if late else max(fired.scheduled * 1000 + _share(identity, policies), row[6])
         expires = max(due, at) + age
         fires.append(
             [

@@ -110,9 +110,9 @@ class SqliteLedger:
     def requeue(self, execution_id: str, now: datetime, expires_at: datetime) -> bool:
         """Queue a failed or cancelled execution again."""
         self._connection.execute(
-            "UPDATE executions SET status = 'queued', visible = ?2, expires = ?3, due = ?2, tries = 0, crashes = 0, "
-            "started = NULL, finished = NULL, reason = NULL, detail = NULL, dead_letter = 0, held = 0, "
-            "cancel_asked = 0, lease_until = NULL WHERE id = ?1 AND status IN ('failed', 'cancelled')",
+            "UPDATE executions SET status = 'queued', visible = ?2, expires = ?3, due = ?2, tries = 0, "
+            "crashes = 0, started = NULL, finished = NULL, reason = NULL, detail = NULL, dead_letter = 0, "
+            "held = 0, cancel_asked = 0, lease_until = NULL WHERE id = ?1 AND status IN ('failed', 'cancelled')",
             (execution_id, to_ms(now), to_ms(expires_at)),
         )
         changed = self._connection.changes() > 0
@@ -131,7 +131,7 @@ class SqliteLedger:
         """Queued ones end here; running ones are asked to stop."""
         ended = fetch(
             self._connection,
-            "UPDATE executions SET status = 'cancelled', reason = 'cancelled', detail = ?2, finished = ?1, "
+            "UPDATE executions SET status = 'cancelled', reason = 'cancelled', detail = ?2, finished = ?1, "  # noqa: S608
             f"visible = NULL, held = 0 WHERE status = 'queued' AND {which} RETURNING schedule_id",
             (to_ms(now), detail, value),
         )

@@ -59,11 +59,12 @@ UPDATE executions SET status = 'running', visible = NULL, lease = lease + 1, lea
 WHERE seq IN (SELECT value FROM json_each(?1))
 """
 _CLAIMED = """
-SELECT e.id, e.schedule_id, s.name, e.owner, e.target_type, e.scheduled, e.attempts, e.lease, e.target, e.tries,
-    e.expires, s.policies, coalesce(e.payload, r.payload, s.payload), s.payload_blob, e.due
+SELECT e.id, e.schedule_id, s.name, e.owner, e.target_type, e.scheduled, e.attempts, e.lease, e.target,
+    e.tries, e.expires, s.policies, coalesce(e.payload, r.payload, s.payload), s.payload_blob, e.due
 FROM json_each(?) claimed JOIN executions e ON e.seq = claimed.value
 JOIN schedules s ON s.id = e.schedule_id
-LEFT JOIN revisions r ON r.schedule_id = e.schedule_id AND r.revision = e.revision AND e.revision <> s.revision
+LEFT JOIN revisions r
+    ON r.schedule_id = e.schedule_id AND r.revision = e.revision AND e.revision <> s.revision
 """
 _EXPIRE = """
 UPDATE executions SET visible = NULL, finished = ?2, held = 0,
@@ -300,6 +301,7 @@ def shift(connection: apsw.Connection, now: datetime, by_ms: int) -> None:
     before = to_ms(now) - by_ms
     connection.execute(_SHIFT_QUEUED, (by_ms, before))
     connection.execute(
-        "UPDATE executions SET lease_until = lease_until + ?1, expires = expires + ?1 WHERE status = 'running'",
+        "UPDATE executions SET lease_until = lease_until + ?1, expires = expires + ?1 "
+        "WHERE status = 'running'",
         (by_ms,),
     )

@@ -30,7 +30,10 @@ class SqliteRecords:
 
     def get(self, kind: str, key: str, now: datetime) -> Record | None:
         """The record, unless it has expired."""
-        sql = "SELECT value, expires FROM records WHERE kind = ? AND key = ? AND (expires IS NULL OR expires > ?)"
+        sql = (
+            "SELECT value, expires FROM records "
+            "WHERE kind = ? AND key = ? AND (expires IS NULL OR expires > ?)"
+        )
         for value, expires in self._connection.execute(sql, (kind, key, to_ms(now))):
             return Record(kind, key, json.loads(value), instant_or_none(expires))
         return None
@@ -69,8 +72,8 @@ class SqliteMessages:
     def add(self, message: Message) -> None:
         """Keep a new message."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO messages (id, status, action, schedule_id, created_by, admin, created, updated, "
-            "request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO messages (id, status, action, schedule_id, created_by, admin, created, "
+            "updated, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 message.id,
                 message.status.value,
@@ -87,7 +90,8 @@ class SqliteMessages:
     def save(self, message: Message) -> None:
         """Keep what became of it; whoever waits for it is told after the commit."""
         self._connection.execute(
-            "UPDATE messages SET status = ?, updated = ?, problems = ?, error_kind = ?, result = ? WHERE id = ?",
+            "UPDATE messages SET status = ?, updated = ?, problems = ?, error_kind = ?, result = ? "
+            "WHERE id = ?",
             (
                 message.status.value,
                 to_ms(message.updated_date),

@@ -72,7 +72,7 @@ CREATE INDEX revisions_until ON revisions (until);
 
 CREATE TABLE executions (
     seq              INTEGER PRIMARY KEY,   -- order of writing
-    id               TEXT NOT NULL UNIQUE,  -- {schedule}_{scheduled}...: its index orders a schedule's history
+    id               TEXT NOT NULL UNIQUE,  -- {schedule}_{scheduled}...: orders a schedule's history
     schedule_id      TEXT NOT NULL,
     owner            TEXT NOT NULL,
     scheduled        INTEGER NOT NULL,
@@ -111,7 +111,8 @@ CREATE INDEX executions_ready ON executions (late, target, visible)
 CREATE INDEX executions_in_flight ON executions (schedule_id) WHERE status IN ('queued', 'running');
 CREATE INDEX executions_held ON executions (schedule_id, seq) WHERE held = 1;
 CREATE INDEX executions_leased ON executions (lease_until) WHERE status = 'running';
-CREATE INDEX executions_unusual_end ON executions (status, seq) WHERE status IN ('failed', 'cancelled', 'skipped');
+CREATE INDEX executions_unusual_end ON executions (status, seq)
+    WHERE status IN ('failed', 'cancelled', 'skipped');
 CREATE INDEX executions_dead_letter ON executions (seq) WHERE dead_letter = 1;
 CREATE INDEX executions_owner ON executions (owner, seq);
 

@@ -123,8 +123,10 @@ def _listening(settings: LocalSettings) -> Iterator[socket.socket]:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
-        text = f"Can't listen on {settings.host}:{settings.port}: {error.strerror}. Choose another --host or --port."
+        place = f"{settings.host}:{settings.port}"
+        text = f"Can't listen on {place}: {error.strerror}. Choose another --host or --port."
         raise Unavailable(text, code="port_taken") from None
     with listener:
         yield listener
@@ -136,7 +138,7 @@ def _url(settings: LocalSettings, listener: socket.socket) -> str:
 
 
 def _check_database(built: Built) -> None:
-    """Raises Unavailable ``database_damaged`` for a small database; a large one is checked while it serves."""
+    """Raises Unavailable ``database_damaged`` for a small one; a large one is checked while it serves."""
     if built.database.stat().st_size > CHECKED_FIRST_BYTES:
         Thread(target=_check_in_background, args=(built,), name="check", daemon=True).start()
         return

@@ -21,7 +21,7 @@ from rez_agent.ports import Clock
 
 LONGEST_WAIT_SECONDS = 1.0
 STEP_SECONDS = 2.0
-"""The wall clock may differ by so much from the monotonic one between two looks without being called stepped."""
+"""By so much the wall clock may part from the monotonic one between two looks and not be called stepped."""
 
 HEARTBEAT_SECONDS = 60.0
 
@@ -80,7 +80,7 @@ class Timer:
             try:
                 more = await self.tick()
             except Exception as error:  # noqa: BLE001 - the loop must outlive a full disk
-                log.error("engine_failed", action="engine_failed", error=str(error))
+                log.error("engine_failed", action="engine_failed", error=str(error))  # noqa: TRY400
                 more = False
             if not more:
                 await self._wait()

@@ -11,7 +11,7 @@ Crash: see ``queue.py``; whatever was leased is queued again at the next start, 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

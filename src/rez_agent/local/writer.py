@@ -151,7 +151,7 @@ class Writer:
             raise
         except Exception:
             log.exception("command_failed", action="command_failed", message_id=message.id)
-            text = "The command failed for a reason that is ours to find; nothing was changed. The log tells more."
+            text = "The command failed for a reason that is ours. Nothing was changed; the log tells more."
             problems = (Problem("internal_error", text),)
             now = self._ports.clock.now()
             self._ports.messages.save(message.failed(now, RezError.__name__, problems))

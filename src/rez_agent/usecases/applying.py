@@ -44,7 +44,7 @@ def apply(ports: Ports, message: Message) -> Message:
     return done
 
 
-def _create(ports: Ports, message: Message, now: datetime) -> Result:
+def _create(ports: Ports, message: Message, _now: datetime) -> Result:
     request = message.request
     definition, _ = checked_definition(
         request.schedule or {}, now=message.created_date, actions=ports.actions
@@ -148,7 +148,8 @@ def _retry(ports: Ports, message: Message, now: datetime) -> Result:
     execution = execution_for(ports, _caller(message), message.request.execution_id or "")
     if not _requeue(ports, execution, now):
         raise Conflict(
-            f"Execution '{execution.id}' is {execution.status}: only a failed or cancelled one can be retried.",
+            f"Execution '{execution.id}' is {execution.status}. "
+            "Only a failed or cancelled one can be retried.",
             code="not_retryable",
         )
     return {"execution_id": execution.id}

@@ -71,6 +71,8 @@ def _payload_problems(document: Mapping[str, Any], actions: Actions) -> list[Pro
         return []  # the shape's own problem says so
     size = len(to_json(payload))
     if size > PAYLOAD_AT_MOST:
-        text = f"The payload is {size} bytes of JSON; {PAYLOAD_AT_MOST} are allowed. Keep large data at the target."
+        text = (
+            f"The payload is {size} bytes of JSON; {PAYLOAD_AT_MOST} are allowed. Send a reference instead."
+        )
         return [Problem("payload_too_large", text, "/payload")]
     return [problem.under("/payload") for problem in actions.check(str(target_type), payload)]

@@ -132,7 +132,7 @@ def backfill_times(schedule: Schedule, request: ScheduleCreationRequest, now: da
         return []
     times = schedule.occurrences.between(first - BEFORE, last, BACKFILL_AT_MOST + 1)
     if len(times) > BACKFILL_AT_MOST:
-        text = f"The backfill covers more than {BACKFILL_AT_MOST} occurrences. Ask for a shorter stretch at a time."
+        text = f"The backfill covers more than {BACKFILL_AT_MOST} occurrences. Ask for a shorter stretch."
         raise Invalid(text, code="backfill_too_large")
     return times
 
@@ -141,7 +141,8 @@ def check_revision(schedule: Schedule, revision: int | None) -> None:
     """Raises RevisionConflict when the caller names another revision than the present one."""
     if revision is not None and revision != schedule.revision:
         raise RevisionConflict(
-            f"The schedule is at revision {schedule.revision}, not {revision}. Read it again and repeat the change."
+            f"The schedule is at revision {schedule.revision}, not {revision}. "
+            "Read it again and repeat the change."
         )
 
 

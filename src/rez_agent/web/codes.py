@@ -69,8 +69,6 @@ CODES: dict[str, Code] = {
     "never_fires": Code("The expression never fires", "No date from 1970 to 2199 matches it."),
     "at_in_gap": Code("The clock skips this time", "It moves forward by the gap."),
     # payloads
-    "invalid_argument": Code("A parameter of the action is not valid", _MEND),
-    "missing_argument": Code("A parameter of the action is missing", "Add it."),
     "unknown_action": Code("The action is not known", "The text lists what there is."),
     "broken_action": Code(
         "The action can't be loaded", "Its operator has to mend it; the text says what failed."
@@ -91,6 +89,11 @@ CODES: dict[str, Code] = {
     "invalid_secret": Code("The reference to a secret is not valid", _MEND),
     "unknown_channel": Code("The channel is not known", "The text lists what is configured."),
     "invalid_channel": Code("The channel is not valid", _MEND),
+    "invalid_parameter": Code("A parameter of the action is not valid", _MEND),
+    "rendering_failed": Code(
+        "The action's template can't be filled", "Mend the parameters that it is given."
+    ),
+    "unknown_target_type": Code("The target type is not known", "web_action, notification or custom."),
     # who asks
     "unauthenticated": Code("A key is needed", "Send Authorization: Bearer rez_..., or X-API-Key."),
     "forbidden": Code("The key does not reach this", "Use a key of the scope that the text names."),
@@ -118,6 +121,19 @@ CODES: dict[str, Code] = {
         "The revision is missing", 'Send If-Match with the ETag you read, such as "3".'
     ),
     "idempotency_in_flight": Code("The first request is not done", _WAIT),
+    # what only the command line and the start of the server say
+    "invalid_name": Code("A name in the actions file is unfit", _MEND),
+    "invalid_yaml": Code("The actions file is not YAML", _MEND),
+    "invalid_actions": Code("The actions file can't be read", _MEND),
+    "invalid_allow_target": Code(
+        "--allow-target is not valid", "A host, an address, a network, or host:port."
+    ),
+    "invalid_secret_name": Code("The secret's name is unfit", _MEND),
+    "invalid_secret_value": Code("The secret's value is unfit", _MEND),
+    "secret_too_short": Code("The secret is too short", "At least 4 characters."),
+    "missing_host": Code("The secret has no host", "Name the hosts that it may be sent to."),
+    "invalid_host": Code("The secret's host is not valid", _MEND),
+    "too_many_hosts": Code("The secret has too many hosts", "At most 32."),
     # the server
     "unavailable": Code("The server can't serve this now", _WAIT),
     "internal_error": Code("The server failed", "Report the id in the text: the log has the rest."),
