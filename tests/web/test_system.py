@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
+from rez_agent.domain.command import CommandAction, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.errors import Unavailable
 from rez_agent.ports import Ports
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
-from tests.web.client import Server, definition
+from tests.web.client import Answer, Server, ask, definition
 
 
 def test_health_and_readiness_are_told(server: Server) -> None:
@@ -141,3 +144,80 @@ def test_a_create_that_is_not_applied_yet_is_pending(server: Server) -> None:
     assert answer.headers["retry-after"] == "1"
     assert answer.document["message"] == f"/api/messages/{message_id}"
     assert answer.headers["link"] == f'</api/messages/{message_id}>; rel="monitor"'
+
+
+def test_waiting_clients_hold_nothing_up(server: Server) -> None:
+    host = Patient(server.host)
+    patient = server.over(host)
+
+    async def crowd() -> tuple[Answer, list[Answer]]:
+        host.may_end = asyncio.Event()
+        headers = {"host": "localhost", "content-type": "application/json", "prefer": "wait=20"}
+        bodies = [json.dumps(definition(f"crowd {n}")).encode() for n in range(45)]
+        waiting = [
+            asyncio.create_task(ask(patient.app, "POST", "/api/schedules", body, headers)) for body in bodies
+        ]
+        while host.waiting < len(waiting):
+            await asyncio.sleep(0)
+        health, _ = await ask(patient.app, "GET", "/healthz", b"", headers)
+        assert not any(task.done() for task in waiting)
+        host.may_end.set()
+        return health, [answer for answer, _ in await asyncio.gather(*waiting)]
+
+    health, answers = server.wait(crowd())
+    assert health.status == 200
+    assert {answer.status for answer in answers} == {201}
+
+
+class Patient:
+    """A host whose commands take as long as a test likes."""
+
+    may_end: asyncio.Event
+
+    def __init__(self, host: Any) -> None:
+        self.write, self.read, self.health = host.write, host.read, host.health
+        self._judged = host.judged
+        self.waiting = 0
+
+    async def judged(self, message_id: str, seconds: float) -> Any:
+        """The message, once it may end."""
+        self.waiting += 1
+        await self.may_end.wait()
+        return await self._judged(message_id, seconds)
+
+
+def test_a_command_that_takes_longer_than_the_wait_answers_as_without_one(server: Server) -> None:
+    class Slow(Patient):
+        """A host that has judged nothing yet."""
+
+        async def judged(self, message_id: str, seconds: float) -> Any:
+            message = await self._judged(message_id, seconds)
+            return replace(message, status=MessageStatus.QUEUED)
+
+    slow = server.over(Slow(server.host))
+    headers = {"prefer": "wait=1", "idempotency-key": "slow"}
+    first = slow("POST", "/api/schedules", definition("slow"), headers=headers)
+
+    assert (first.status, first.headers["preference-applied"]) == (202, "wait=1")
+    assert first.document["status"] == "queued"
+    assert slow("POST", "/api/schedules", definition("slow"), headers=headers).body == first.body
+
+
+def test_the_same_key_while_the_first_request_waits_is_in_flight(server: Server) -> None:
+    class Lost(Patient):
+        """A host whose first waiter never hears of its command: the server died meanwhile."""
+
+        async def judged(self, message_id: str, seconds: float) -> Any:
+            if seconds:
+                raise Unavailable("The server is stopping. Ask again in a second.")
+            return replace(await self._judged(message_id, 0), status=MessageStatus.PROCESSING)
+
+    lost = server.over(Lost(server.host))
+    headers = {"prefer": "wait=1", "idempotency-key": "lost"}
+    assert lost("POST", "/api/schedules", definition("lost"), headers=headers).status == 503
+    again = lost("POST", "/api/schedules", definition("lost"), headers=headers)
+    assert (again.status, again.code) == (409, "idempotency_in_flight")
+    assert again.headers["retry-after"] == "1"
+
+    at_last = server("POST", "/api/schedules", definition("lost"), headers=headers)
+    assert (at_last.status, at_last.headers["idempotency-replayed"]) == (201, "true")
