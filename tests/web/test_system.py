@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from rez_agent.domain.command import CommandAction, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.errors import Unavailable
@@ -69,9 +69,7 @@ def test_the_engines_metrics_stand_beside_them(server: Server) -> None:
     assert "rez_lateness_seconds" in server("GET", "/metrics").body.decode()
 
 
-def test_our_own_fault_is_logged_under_an_id_and_tells_nothing(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_our_own_fault_is_logged_under_an_id_and_tells_nothing(server: Server) -> None:
     class Secretive(Exception):
         """Says what no caller should read."""
 
@@ -90,13 +88,13 @@ def test_our_own_fault_is_logged_under_an_id_and_tells_nothing(
             return {"status": "failing", "reasons": ["it is broken"]}
 
     broken = server.over(Broken())
-    with caplog.at_level(logging.ERROR):
+    with capture_logs() as logged:
         answer = broken("POST", "/api/schedules", definition("broken"), headers={"host": "localhost"})
 
     assert (answer.status, answer.code) == (500, "internal_error")
     assert b"swordfish" not in answer.body
-    record = next(record for record in caplog.records if record.message == "request_failed")
-    assert record.__dict__["error_id"] in answer.document["detail"]
+    entry = next(entry for entry in logged if entry["event"] == "request_failed")
+    assert entry["error_id"] in answer.document["detail"]
     assert broken("GET", "/healthz").status == 503
     assert broken("GET", "/readyz").document["reasons"] == ["it is broken"]
 

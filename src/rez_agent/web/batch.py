@@ -18,8 +18,8 @@ from rez_agent.usecases.idempotency import Keyed, Once
 from rez_agent.web.answers import answer
 from rez_agent.web.calls import JSON_TYPES, LINES_TYPES, Call
 from rez_agent.web.errors import error_document, problem_document, status_of, status_of_name
+from rez_agent.web.forms import BatchRequest
 from rez_agent.web.json_reader import read_json
-from rez_agent.web.models import BatchRequest
 from rez_agent.web.operations import Api
 from rez_agent.web.settings import BATCH_BODY_AT_MOST
 from rez_agent.web.shapes import problem_documents

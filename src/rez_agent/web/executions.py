@@ -10,7 +10,7 @@ from rez_agent.usecases.history import entry, history, message_for
 from rez_agent.web.answers import answer
 from rez_agent.web.calls import Call
 from rez_agent.web.commanding import carry_out
-from rez_agent.web.models import (
+from rez_agent.web.forms import (
     AllExecutionsFilter,
     CancelRequest,
     ExecutionFilter,

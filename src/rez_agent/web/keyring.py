@@ -10,7 +10,7 @@ from rez_agent.ports import Page
 from rez_agent.usecases.keys import SECRET_BYTES, create_key, list_keys, revoke_key
 from rez_agent.web.answers import answer, nothing
 from rez_agent.web.calls import Call
-from rez_agent.web.models import KeyRequest, NoFilter
+from rez_agent.web.forms import KeyRequest, NoFilter
 from rez_agent.web.operations import Api
 from rez_agent.web.shapes import key_document, page_document
 

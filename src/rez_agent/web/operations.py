@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
+import structlog
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
@@ -29,7 +29,7 @@ from rez_agent.web.examples import problem_example
 from rez_agent.web.models import ProblemDetails
 from rez_agent.web.settings import WebSettings
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 _NOBODY = Caller("", admin=False)
 _IN_PATH = re.compile(r"{(\w+)}")
 
@@ -149,7 +149,7 @@ def endpoint(api: Api, operation: Operation) -> Endpoint:
             return nothing(status=400)  # nobody is there to read it
         except Exception:  # noqa: BLE001 - whatever it was, the caller learns an id and nothing more
             error_id = token_hex(8)
-            _log.exception("request_failed", extra={"error_id": error_id, "operation": operation.name})
+            _log.exception("request_failed", action="request_failed", error_id=error_id, route=operation.name)
             return error_answer(Internal(error_id))
 
     return handle

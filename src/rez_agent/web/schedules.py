@@ -15,7 +15,7 @@ from rez_agent.usecases.preview import Due, dues, preview
 from rez_agent.web.answers import answer, nothing
 from rez_agent.web.calls import Call
 from rez_agent.web.commanding import carry_out, etag
-from rez_agent.web.models import (
+from rez_agent.web.forms import (
     BackfillRequest,
     DeleteFilter,
     OccurrenceFilter,

@@ -1,0 +1,188 @@
+"""The shapes of requests: bodies and queries, as they are read and as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from rez_agent.domain.command import REDRIVE_AT_MOST
+from rez_agent.domain.command import Reason as ReasonText
+from rez_agent.domain.execution import ExecutionStatus, Reason
+from rez_agent.domain.policies import Frozen
+from rez_agent.domain.schedule import ScheduleStatus, TargetType
+from rez_agent.usecases.keys import Scope
+from rez_agent.usecases.preview import PREVIEWED_AT_MOST
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+ -]\d\d:\d\d)?")
+_LOST_PLUS = re.compile(r" (\d\d:\d\d)$")
+
+
+def _spelled(value: Any) -> Any:
+    """Only RFC 3339: pydantic alone would read 1700000000 as a time too."""
+    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
+        raise ValueError("a time is written as in 2026-03-08T07:30:00Z")
+    return _LOST_PLUS.sub(r"+\1", value)  # in a query, + stands for a blank
+
+
+def _within(value: datetime) -> datetime:
+    if not 1970 <= value.year <= 2199:
+        raise ValueError("times lie between 1970 and 2199")
+    return value.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_spelled), AfterValidator(_within)]
+Cursor = Annotated[str | None, Field(max_length=512, description="`next_cursor` of the page before")]
+Limit = Annotated[int, Field(ge=1, le=500, description="items on a page")]
+Word = Annotated[str, Field(max_length=128)]
+
+
+# --- requests ---
+
+
+class DefinitionPatch(BaseModel):
+    """A JSON merge patch of a schedule's definition: any of its fields, null to take one back."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class PauseRequest(Frozen):
+    """A pause: why, until when (it resumes by itself), and whether to cancel what is queued or running."""
+
+    reason: ReasonText = ""
+    until: Instant | None = None
+    cancel: bool = False
+
+
+class ResumeRequest(Frozen):
+    """Nothing to say."""
+
+
+class RunRequest(Frozen):
+    """A run now; ``payload`` stands in for the schedule's, this once."""
+
+    payload: dict[str, Any] | None = None
+
+
+class BackfillRequest(Frozen):
+    """The stretch whose occurrences are to be run, both ends included. ``dry_run`` only lists them."""
+
+    from_: Annotated[Instant, Field(alias="from")]
+    to: Instant
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BackfillRequest:
+        if self.to < self.from_:
+            raise ValueError("'to' must not lie before 'from'")
+        return self
+
+
+class RetryRequest(Frozen):
+    """Nothing to say."""
+
+
+class CancelRequest(Frozen):
+    """Why the execution is cancelled."""
+
+    reason: ReasonText = ""
+
+
+class RedriveRequest(Frozen):
+    """Which dead letters to queue again: of one schedule or of all, the oldest ``limit``."""
+
+    schedule_id: Word | None = None
+    limit: Annotated[int, Field(ge=1, le=REDRIVE_AT_MOST, strict=True)] = 1_000
+
+
+class PreviewRequest(Frozen):
+    """An expression to be explained. ``after``: list the occurrences after this instant (else from now)."""
+
+    schedule_expression: Annotated[str, Field(max_length=4_096)]
+    timezone: Annotated[str, Field(max_length=256)] = "UTC"
+    start: Instant | None = None
+    end: Instant | None = None
+    after: Instant | None = None
+    count: Annotated[int, Field(ge=1, le=PREVIEWED_AT_MOST)] = 10
+
+
+class BatchRequest(Frozen):
+    """Schedules to create, each judged by itself."""
+
+    schedules: list[Any]
+
+
+class KeyRequest(Frozen):
+    """A key to be made: its name is the owner of what is created with it."""
+
+    name: Word
+    scope: Scope
+    expires_at: Instant | None = None
+
+
+# --- filters: what stands behind the question mark ---
+
+
+class NoFilter(Frozen):
+    """No query parameter at all."""
+
+
+class DeleteFilter(Frozen):
+    """``cancel``: also cancel what is queued or running, which otherwise finishes."""
+
+    cancel: bool = False
+
+
+class ScheduleFilter(Frozen):
+    """Which schedules, in which order."""
+
+    status: Annotated[ScheduleStatus | None, Field(description="`deleted` lists tombstones")] = None
+    created_by: Annotated[Word | None, Field(description="the owner: the name of the key")] = None
+    tag: Word | None = None
+    target_type: TargetType | None = None
+    name: Annotated[Word | None, Field(description="exactly this name")] = None
+    name_prefix: Annotated[Word | None, Field(description="names that begin like this")] = None
+    finished: Annotated[bool | None, Field(description="whether nothing is left to fire")] = None
+    order: Annotated[
+        Literal["created_date", "-created_date", "name", "-name", "next_run", "-next_run"],
+        Field(description="`-` reverses; `next_run` lists only schedules that have one"),
+    ] = "-created_date"
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+class ExecutionFilter(Frozen):
+    """Which executions of one schedule, newest first."""
+
+    status: ExecutionStatus | None = None
+    reason: Annotated[Reason | None, Field(description="why it was skipped or cancelled")] = None
+    dead_letter: Annotated[bool | None, Field(description="failed for good, and not redriven")] = None
+    since: Annotated[Instant | None, Field(description="scheduled at or after")] = None
+    until: Annotated[Instant | None, Field(description="scheduled before")] = None
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+class AllExecutionsFilter(ExecutionFilter):
+    """Which executions of all schedules that the key reaches, newest first."""
+
+    schedule_id: Word | None = None
+
+
+class OccurrenceFilter(Frozen):
+    """The stretch, both ends included: from now, and without end, unless it says otherwise."""
+
+    from_: Annotated[Instant | None, Field(alias="from")] = None
+    to: Instant | None = None
+    cursor: Cursor = None
+    limit: Limit = 50
