@@ -43,8 +43,10 @@ class Redactor:
         if not values or not text:
             return text
         forms = _forms_of(values)
-        text = forms.pattern.sub(MASK, text)
-        return _without_prefix(text, forms.texts) if cut else text
+        for form in forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return _without_beginning(text, forms) if cut else text
 
     def _values(self) -> tuple[str, ...]:
         infos = self._secrets.names()
@@ -56,20 +58,11 @@ class Redactor:
         return values
 
 
-class _Forms:
-    """All the forms of some values, ready to be looked for; longer ones win over their parts."""
-
-    __slots__ = ("pattern", "texts")
-
-    def __init__(self, values: Iterable[str]) -> None:
-        texts = {form for value in values for form in forms_of(value)}
-        self.texts = tuple(sorted(texts, key=len, reverse=True))
-        self.pattern = re.compile("|".join(re.escape(text) for text in self.texts))
-
-
 @lru_cache(maxsize=64)
-def _forms_of(values: tuple[str, ...]) -> _Forms:
-    return _Forms(values)
+def _forms_of(values: tuple[str, ...]) -> tuple[str, ...]:
+    """All the forms of some values; longer ones stand before their parts."""
+    texts = {form for value in values for form in forms_of(value)}
+    return tuple(sorted(texts, key=len, reverse=True))
 
 
 def forms_of(value: str) -> set[str]:
@@ -108,11 +101,17 @@ def _base64_forms(raw: bytes) -> set[str]:
     return found
 
 
-def _without_prefix(text: str, forms: Iterable[str]) -> str:
-    """``text`` without the longest beginning of a form at its end."""
-    longest = 0
-    for form in forms:
-        most = min(len(form) - 1, len(text))
-        hit = next((n for n in range(most, _SHORTEST_PREFIX - 1, -1) if text.endswith(form[:n])), 0)
-        longest = max(longest, hit)
-    return text[: len(text) - longest] + MASK if longest else text
+def _without_beginning(text: str, forms: Iterable[str]) -> str:
+    """``text`` without the longest beginning of a form that stands at its end."""
+    start = min(_beginning_at_end(text, form) for form in forms)
+    return text[:start] + MASK if start < len(text) else text
+
+
+def _beginning_at_end(text: str, form: str) -> int:
+    """Where in ``text`` a beginning of ``form`` starts that reaches to the end; the text's length if none."""
+    at = text.find(form[:_SHORTEST_PREFIX], max(0, len(text) - len(form) + 1))
+    while at >= 0:
+        if form.startswith(text[at:]):
+            return at
+        at = text.find(form[:_SHORTEST_PREFIX], at + 1)
+    return len(text)
