@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
@@ -10,9 +11,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
-from rez_agent.web.examples import EXECUTION_ID, KEY_ID, MESSAGE_ID, SCHEDULE_ID
+from rez_agent.web.errors import PROBLEM_JSON
+from rez_agent.web.examples import EXECUTION_ID, KEY_ID, MESSAGE_ID, SCHEDULE_ID, problem_example
 from rez_agent.web.models import ProblemDetails
-from rez_agent.web.operations import Operation, documented
+from rez_agent.web.operations import Operation, Shown
 
 _DESCRIPTION = (
     "Dynamic schedules as a service: create a schedule at run time, trust that it fired, be told why when it "
@@ -36,7 +38,7 @@ def openapi_document(
         title="rez-agent", version=version, description=_DESCRIPTION, tags=_TAGS, routes=routes
     )
     for operation in operations:
-        document["paths"][operation.path][operation.method.lower()] |= documented(operation)
+        document["paths"][operation.path][operation.method.lower()] |= _documented(operation)
     document["security"] = [{"bearer": []}, {"api_key": []}, {}]
     document["components"] = {
         "schemas": _schemas(operations),
@@ -48,6 +50,79 @@ def openapi_document(
         },
     }
     return document
+
+
+def _documented(operation: Operation) -> dict[str, Any]:
+    """What FastAPI can't know: the handler reads the request itself."""
+    return {"responses": _responses(operation), **_extra(operation)}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    """The reference to a model's schema in the document."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _responses(operation: Operation) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for code, shown in operation.answers.items():
+        status = str(code)
+        found[status] = {"description": shown.description}
+        if shown.model is not None or shown.example is not None:
+            found[status]["content"] = _content(shown)
+        if shown.headers:
+            names = {name: {"$ref": f"#/components/headers/{name}"} for name in shown.headers}
+            found[status]["headers"] = names
+    for code in operation.statuses:
+        problem = found.setdefault(str(code), {"description": HTTPStatus(code).phrase})
+        problem.setdefault("content", {})[PROBLEM_JSON] = {
+            "schema": _reference(ProblemDetails),
+            "example": problem_example(code),
+        }
+    return found
+
+
+def _content(shown: Shown) -> dict[str, Any]:
+    media: dict[str, Any] = {"schema": {"type": "string"} if shown.model is None else _reference(shown.model)}
+    if shown.example is not None:
+        media["example"] = shown.example
+    return {shown.media_type: media}
+
+
+def _extra(operation: Operation) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    parameters = [*operation.path_names, *operation.parameters]
+    extra["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in parameters]
+    if operation.filters is not None:
+        extra["parameters"] += _query_parameters(operation.filters)
+    if not extra["parameters"]:
+        del extra["parameters"]
+    if operation.request is not None:
+        content: dict[str, Any] = {}
+        for shown in (operation.request, *operation.also):
+            content |= _content(shown)
+        extra["requestBody"] = {
+            "required": operation.request_required,
+            "description": operation.request.description,
+            "content": content,
+        }
+    if operation.scope is None:
+        extra["security"] = []
+    return extra
+
+
+def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    required = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": rule.pop("description", name.replace("_", " ")),
+            "schema": rule,
+        }
+        for name, rule in schema.get("properties", {}).items()
+    ]
 
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:

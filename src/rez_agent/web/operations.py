@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
@@ -24,9 +23,7 @@ from rez_agent.usecases.keys import Scope
 from rez_agent.web.answers import nothing
 from rez_agent.web.auth import Gate
 from rez_agent.web.calls import Call
-from rez_agent.web.errors import PROBLEM_JSON, Internal, error_answer
-from rez_agent.web.examples import problem_example
-from rez_agent.web.models import ProblemDetails
+from rez_agent.web.errors import Internal, error_answer
 from rez_agent.web.settings import WebSettings
 
 _log = structlog.get_logger()
@@ -129,12 +126,6 @@ def route(api: Api, operation: Operation) -> DirectRoute:
     )
 
 
-def documented(operation: Operation) -> dict[str, Any]:
-    """What the document says of an operation beyond its names: the handler reads the request itself, so
-    FastAPI can't know it."""
-    return {"responses": _responses(operation), **_extra(operation)}
-
-
 def endpoint(api: Api, operation: Operation) -> Endpoint:
     """The operation with its gate before it and its errors caught behind it."""
     handler, scope = operation.handler, operation.scope
@@ -153,71 +144,3 @@ def endpoint(api: Api, operation: Operation) -> Endpoint:
             return error_answer(Internal(error_id))
 
     return handle
-
-
-def reference(model: type[BaseModel]) -> dict[str, str]:
-    """The reference to a model's schema in the document."""
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
-
-
-def _responses(operation: Operation) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for code, shown in operation.answers.items():
-        status = str(code)
-        found[status] = {"description": shown.description}
-        if shown.model is not None or shown.example is not None:
-            found[status]["content"] = _content(shown)
-        if shown.headers:
-            names = {name: {"$ref": f"#/components/headers/{name}"} for name in shown.headers}
-            found[status]["headers"] = names
-    for code in operation.statuses:
-        problem = found.setdefault(str(code), {"description": HTTPStatus(code).phrase})
-        problem.setdefault("content", {})[PROBLEM_JSON] = {
-            "schema": reference(ProblemDetails),
-            "example": problem_example(code),
-        }
-    return found
-
-
-def _content(shown: Shown) -> dict[str, Any]:
-    media: dict[str, Any] = {"schema": {"type": "string"} if shown.model is None else reference(shown.model)}
-    if shown.example is not None:
-        media["example"] = shown.example
-    return {shown.media_type: media}
-
-
-def _extra(operation: Operation) -> dict[str, Any]:
-    extra: dict[str, Any] = {}
-    parameters = [*operation.path_names, *operation.parameters]
-    extra["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in parameters]
-    if operation.filters is not None:
-        extra["parameters"] += _query_parameters(operation.filters)
-    if not extra["parameters"]:
-        del extra["parameters"]
-    if operation.request is not None:
-        content: dict[str, Any] = {}
-        for shown in (operation.request, *operation.also):
-            content |= _content(shown)
-        extra["requestBody"] = {
-            "required": operation.request_required,
-            "description": operation.request.description,
-            "content": content,
-        }
-    if operation.scope is None:
-        extra["security"] = []
-    return extra
-
-
-def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    required = schema.get("required", [])
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in required,
-            "description": rule.pop("description", name.replace("_", " ")),
-            "schema": rule,
-        }
-        for name, rule in schema.get("properties", {}).items()
-    ]
