@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -165,12 +166,13 @@ def test_what_is_not_paused_cannot_be_resumed() -> None:
 def test_a_deleted_schedule_is_a_tombstone_that_nothing_revives() -> None:
     gone = schedule_of().paused(PAUSE).deleted(NOON + HOUR)
     assert (gone.status, gone.living, gone.next_run, gone.pause) == ("deleted", False, None, None)
-    for change in (
+    changes: list[Callable[[], Schedule]] = [
         lambda: gone.resumed(NOON),
         lambda: gone.paused(PAUSE),
         lambda: gone.deleted(NOON),
         lambda: updated(gone, NOON),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(Conflict) as refused:
             change()
         assert refused.value.code == "schedule_deleted"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import apsw
@@ -32,6 +32,7 @@ from rez_agent.ports import ExecutionQuery, Page
 
 _WIDTH = len(EXECUTION_COLUMNS.split(", "))
 _FIELDS = ", ".join(f"value ->> {number}" for number in range(_WIDTH))
+_ALMOST_A_SECOND = timedelta(microseconds=999_999)
 _CAUSES_THAT_YIELD = frozenset({Cause.CATCH_UP, Cause.BACKFILL})
 _INSERT = (
     f"INSERT OR IGNORE INTO executions ({EXECUTION_COLUMNS}, late, held) "  # noqa: S608 - constant columns
@@ -176,10 +177,10 @@ def _conditions(query: ExecutionQuery) -> tuple[list[str], list[Any]]:
         where.append("owner = ?")
         values.append(query.owner)
     if query.schedule_id is not None:
-        where.append("id > ? AND id < ?")
+        where.append("id >= ? AND id < ? AND schedule_id = ?")  # one id may begin with another
         first = compact(query.since) if query.since else ""
-        last = compact(query.until) if query.until else "\x7f"
-        values += [f"{query.schedule_id}_{first}", f"{query.schedule_id}_{last}"]
+        last = compact(query.until + _ALMOST_A_SECOND) if query.until else "\x7f"
+        values += [f"{query.schedule_id}_{first}", f"{query.schedule_id}_{last}", query.schedule_id]
     if query.since is not None:
         where.append("scheduled >= ?")
         values.append(to_ms(query.since))

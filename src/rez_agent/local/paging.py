@@ -22,12 +22,17 @@ def position_of(cursor: str, query: str, width: int) -> list[Any]:
     """The position in ``cursor``. Raises Invalid ``invalid_cursor`` unless it was made for ``query``."""
     try:
         made_for, *position = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         made_for, position = None, []
-    if made_for != query or len(position) != width or not all(isinstance(p, int | str) for p in position):
+    if made_for != query or len(position) != width or not all(_fits(part) for part in position):
         text = "The cursor does not belong to this list. Ask for the first page again, with the same filters."
         raise Invalid(text, problems=[Problem("invalid_cursor", text, "/cursor")], code="invalid_cursor")
     return list(position)
+
+
+def _fits(part: Any) -> bool:
+    """Whether it can be compared with a column."""
+    return isinstance(part, str) or (isinstance(part, int) and abs(part) < 2**63)
 
 
 def counted(connection: apsw.Connection, source: str, where: str, values: Sequence[Any]) -> tuple[int, bool]:

@@ -79,10 +79,13 @@ SELECT e.seq, {", ".join(f"value ->> {n}" for n in range(2, 15))}
 FROM json_each(?) JOIN executions e ON e.id = value ->> 0 AND e.lease = value ->> 1 AND e.status = 'running'
 """  # noqa: S608 - constant columns
 _CONCLUDE = """
-UPDATE executions SET status = ended.status, visible = ended.visible, finished = ended.finished,
-    tries = ended.tries, dead_letter = ended.dead_letter, code = ended.code, error = ended.error,
-    response_status = ended.response_status, reason = ended.reason,
-    detail = coalesce(ended.detail, iif(cancel_asked, executions.detail, NULL)), lease_until = NULL
+UPDATE executions SET tries = ended.tries, dead_letter = ended.dead_letter, code = ended.code,
+    error = ended.error, response_status = ended.response_status, lease_until = NULL,
+    status = iif(cancel_asked AND ended.status = 'queued', 'cancelled', ended.status),
+    visible = iif(cancel_asked, NULL, ended.visible),
+    finished = iif(cancel_asked OR ended.status <> 'queued', ended.finished, NULL),
+    reason = iif(cancel_asked AND ended.status = 'queued', 'cancelled', ended.reason),
+    detail = iif(cancel_asked AND ended.status IN ('queued', 'cancelled'), executions.detail, ended.detail)
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lease, value ->> 2 AS status, value ->> 3 AS visible,
         value ->> 4 AS finished, value ->> 5 AS tries, value ->> 6 AS dead_letter, value ->> 7 AS code,
         value ->> 8 AS error, value ->> 9 AS response_status, value ->> 10 AS reason, value ->> 11 AS detail
@@ -115,12 +118,14 @@ SELECT seq, attempts, min(coalesce(started, ?1), ?1), ?1, 'interrupted', 'interr
 FROM executions WHERE status = 'running' AND lease_until < ?2
 """
 _RECOVER = """
-UPDATE executions SET crashes = crashes + 1, lease_until = NULL,
-    status = iif(crashes + 1 >= ?3, 'failed', 'queued'), visible = iif(crashes + 1 >= ?3, NULL, ?1),
-    dead_letter = iif(crashes + 1 >= ?3, 1, 0), finished = iif(crashes + 1 >= ?3, ?1, NULL),
-    code = iif(crashes + 1 >= ?3, 'interrupted', code),
-    detail = iif(crashes + 1 >= ?3, 'the server died each time it ran', detail)
-WHERE status = 'running' AND lease_until < ?2
+UPDATE executions SET crashes = crashes + 1, lease_until = NULL, status = next,
+    visible = iif(next = 'queued', ?1, NULL), finished = iif(next = 'queued', NULL, ?1),
+    dead_letter = next = 'failed', reason = iif(next = 'cancelled', 'cancelled', NULL),
+    code = iif(next = 'failed', 'interrupted', code),
+    detail = iif(next = 'failed', 'the server died each time it ran', detail)
+FROM (SELECT seq AS taken, iif(cancel_asked, 'cancelled', iif(crashes + 1 >= ?3, 'failed', 'queued')) AS next
+    FROM executions WHERE status = 'running' AND lease_until < ?2)
+WHERE seq = taken
 RETURNING schedule_id
 """
 _SHIFT_QUEUED = """
@@ -246,19 +251,19 @@ def conclude(connection: apsw.Connection, ended: Sequence[Concluded]) -> None:
         if c.attempt.number > 2 * KEPT_AT_EACH_END:
             last_forgotten = c.attempt.number - KEPT_AT_EACH_END
             connection.execute(_FORGET_MIDDLE, (c.execution_id, KEPT_AT_EACH_END, last_forgotten))
-    final = sorted({c.schedule_id for c in ended if c.status.final})
-    release_held(connection, final, max(to_ms(c.attempt.finished_at) for c in ended))
+    release_held(
+        connection, sorted({c.schedule_id for c in ended}), max(to_ms(c.attempt.finished_at) for c in ended)
+    )
 
 
 def _end_row(c: Concluded) -> list[Any]:
-    finished = to_ms(c.attempt.finished_at) if c.status.final else None
     attempt = c.attempt
     return [
         c.execution_id,
         c.lease,
         c.status.value,
         ms_or_none(c.next_attempt_at),
-        finished,
+        to_ms(attempt.finished_at),
         c.tries,
         int(c.dead_letter),
         attempt.code,

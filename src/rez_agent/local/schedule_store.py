@@ -39,7 +39,7 @@ _UPDATE = (
 
 _ORDERS = {
     "created_date": ("seq", "1"),
-    "name": ("name, owner", "1"),
+    "name": ("name, owner, seq", "1"),
     "next_run": ("wake_at, seq", "wake_at IS NOT NULL AND next_run IS NOT NULL"),
 }
 """Each order's columns (an index has them in this order) and what its rows must fulfil."""

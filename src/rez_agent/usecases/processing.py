@@ -59,12 +59,18 @@ def _attempt(claimed: Claimed, outcome: Outcome, word: str, started: datetime, f
         finished_at=max(started, finished),
         outcome=word,
         code=outcome.code,
-        error=outcome.error,
+        error=_unicode(outcome.error),
         response_status=outcome.response_status,
-        response=outcome.response,
+        response=_unicode(outcome.response),
         response_truncated=outcome.response_truncated,
         timings=outcome.timings,
     )
+
+
+def _unicode(text: str | None) -> str | None:
+    """The text as any store can keep it: a custom action's may hold what is no Unicode, such as the name of a
+    file that is not UTF-8."""
+    return text if text is None or text.isascii() else text.encode(errors="replace").decode()
 
 
 def _concluded(
