@@ -20,12 +20,16 @@ from typing import Any
 
 from rez_agent.cli.client import Client, Unreachable
 from rez_agent.cli.demo_target import FAILURES, target_server
+from rez_agent.cli.names import schedule_path
 from rez_agent.cli.render import clean
 from rez_agent.cli.session import Session, put_json
 from rez_agent.cli.story import Story, opening
 from rez_agent.domain.errors import RezError
 
 USUAL_PORT = 8080
+STOPS_WITHIN = 15.0
+"""Seconds in which a server that was asked to stop has stopped."""
+
 LOOK_EVERY = 0.15
 """Seconds between two looks into the ledger."""
 
@@ -109,9 +113,11 @@ class Narrator:
         ends = time.monotonic() + (self._seconds or float("inf"))
         try:
             self._story(Client(url), ends)
-        except RezError as error:
-            if not self._over.is_set():
+        except Unreachable as error:
+            if not self._over.wait(STOPS_WITHIN):  # else it was stopping, as it was asked to
                 self.failure = error
+        except RezError as error:
+            self.failure = error
         if not self._over.is_set():
             os.kill(os.getpid(), signal.SIGTERM)  # the way anyone stops the server
 
@@ -138,10 +144,16 @@ class Narrator:
             self._over.wait(0.1)
         client.get("/readyz")
 
+    def _forget(self, client: Client, name: str) -> None:
+        """Delete what an earlier demo left in a data directory that was kept."""
+        for old in client.page("/api/schedules", name=name)["items"]:
+            client.change("DELETE", schedule_path(old["id"]))
+
     def _create(self, client: Client) -> dict[str, str]:
         """Create the three schedules; their names by id."""
         names: dict[str, str] = {}
         for definition in opening(datetime.now(UTC), self._target):
+            self._forget(client, definition["name"])
             document = client.change("POST", "/api/schedules", definition).document
             names[document["schedule_id"]] = name = definition["name"]
             self._voice.say(f"created {name}, {definition['schedule_expression']}: {_EXPLAINED[name]}")
