@@ -36,6 +36,13 @@ class Deadlines:
         """Forget ``limit``."""
         self._live.discard(limit)
 
+    def stop(self) -> None:
+        """No limit strikes any more."""
+        self._live.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _look(self) -> None:
         now = self._monotonic()
         for limit in [limit for limit in self._live if limit.until <= now]:

@@ -64,6 +64,7 @@ class Sender:
     async def close(self) -> None:
         """Stop what goes on beside the attempts."""
         await self._tokens.close()
+        self._deadlines.stop()
 
     async def perform(self, request: HttpRequest, work: Work) -> Outcome:
         """One attempt within the request's time limit. Raises only CancelledError."""

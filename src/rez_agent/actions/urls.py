@@ -12,11 +12,13 @@ from yarl import URL
 from rez_agent.actions.addresses import AllowList, forbidden_text, read_address
 from rez_agent.actions.guarded_http import plain_name
 from rez_agent.domain.errors import Problem
+from rez_agent.domain.reading import pointer_to
 
 URL_MAX = 8_000
 """Characters of a URL with its query."""
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _NUMBER_LIKE = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?")
 
@@ -56,7 +58,7 @@ def read_query(value: Any, url: URL, pointer: str, problems: list[Problem]) -> U
             text = _scalar(item)
             if text is None:
                 kinds = "a text, a number, true, false, or a list of these"
-                problems.append(Problem("wrong_type", f"'{name}' is {kinds}.", f"{pointer}/{name}"))
+                problems.append(Problem("wrong_type", f"'{name}' is {kinds}.", pointer + pointer_to([name])))
             else:
                 pairs.append((str(name), text))
     extended = url.extend_query(pairs) if pairs else url
@@ -108,4 +110,6 @@ def _scalar(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return value if isinstance(value, str) else None
+    if not isinstance(value, str) or _SURROGATE.search(value):
+        return None
+    return value
