@@ -202,6 +202,14 @@ def test_a_start_must_be_a_time_as_everywhere_else(server: Server, time: Any) ->
     assert (answer.status, answer.document["errors"][0]["pointer"]) == (422, "/start")
 
 
+@pytest.mark.parametrize("target_type", [[], {}, [1], {"a": 1}])
+@pytest.mark.xfail(reason="the payload's check asks a set whether it holds what can't be hashed")
+def test_a_target_type_must_be_a_word(server: Server, target_type: Any) -> None:
+    answer = server("POST", "/api/schedules", {**definition("t"), "target_type": target_type})
+
+    assert (answer.status, answer.document["errors"][0]["pointer"]) == (422, "/target_type")
+
+
 @pytest.mark.parametrize("name", ["\U0001f600", "Ωμέγα", "a/b?c#d", "'; DROP TABLE schedules; --", "\u202e"])
 def test_any_text_is_a_name(server: Server, name: str) -> None:
     created = server.made(name)
