@@ -286,6 +286,40 @@ def test_history_follows_until_it_is_interrupted(cli: Cli, target: str) -> None:
     assert (process.returncode, told) == (0, "")
 
 
+def test_the_shell_completes_commands_and_the_names_of_schedules(cli: Cli) -> None:
+    cli.ok("create", "tabbed", FAR, "--notify", "log", "--message", "hi")
+    assert completed(cli.url, "rez-agent redr") == ["redrive"]
+    assert completed(cli.url, "rez-agent show tabb") == ["tabbed"]
+    assert completed("http://127.0.0.1:1", "rez-agent show tabb") == []
+
+
+def completed(url: str, line: str) -> list[str]:
+    """What bash offers at the end of ``line``."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    asked = environment(REZ_URL=url, _REZ_AGENT_COMPLETE="complete_bash", **words)
+    ended = subprocess.run([PROGRAM], env=asked, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.stderr == ""
+    return ended.stdout.split()
+
+
+def test_definitions_come_from_files_too(cli: Cli, target: str, tmp_path: Path) -> None:
+    file = tmp_path / "definition.json"
+    definition = {
+        "name": "filed",
+        "schedule_expression": FAR,
+        "target_type": "web_action",
+        "payload": {"action": "http", "url": target},
+    }
+    file.write_text(json.dumps(definition), encoding="utf-8")
+    cli.ok("create", "--file", str(file), "--tag", "over")
+    cli.ok("create", "other", "--file", "-", stdin=json.dumps(definition))
+    assert cli.ok("show", "filed", "--json").document["tags"] == ["over"]
+    cli.ok("update", "filed", "--file", str(file))
+    assert cli.ok("show", "filed", "--json").document["tags"] == []
+    cli.ok("update", "filed", "--patch", '{"description": "patched"}')
+    assert cli.ok("show", "filed", "--json").document["description"] == "patched"
+
+
 def test_secrets_are_kept_listed_and_deleted_and_never_shown(cli: Cli) -> None:
     here = ("--data-dir", str(cli.data_dir))
     cli.ok("secrets", "set", "weather", "--host", "api.example.org", *here, stdin="s3cret-value\n")

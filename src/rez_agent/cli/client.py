@@ -14,6 +14,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from rez_agent.domain.errors import Invalid, Problem, RezError, Unavailable
 
+DEFAULT_URL = "http://127.0.0.1:8080"
+"""Where `rez-agent serve` listens unless it is told otherwise."""
+
 WAIT_SECONDS = 20
 """How long the server is asked to hold a change's answer until it is applied (``Prefer: wait``)."""
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ import typer
 from rez_agent.cli import telling
 from rez_agent.cli.arguments import json_object, moment
 from rez_agent.cli.client import Answer, Client, Refused, Unreachable
+from rez_agent.cli.completion import schedule_names
 from rez_agent.cli.names import execution_path, find_schedule, is_execution_id, schedule_id_of, schedule_path
 from rez_agent.cli.render import Progress, clean, counted, progress
 from rez_agent.cli.schedules import Named
@@ -25,6 +26,9 @@ from rez_agent.domain.instants import rfc3339
 
 PANEL = "Executions"
 PAGE = 200
+"""Executions asked for at once; `history --follow` sees the newest so many at each look."""
+
+SECOND = timedelta(seconds=1)
 
 
 def register(app: typer.Typer) -> None:
@@ -120,8 +124,8 @@ def backfill(
     session: Session,
     *,
     named: Named,
-    since: Annotated[str, typer.Option("--from", metavar="TIME", help="The first occurrence, inclusive.")],
-    until: Annotated[str, typer.Option("--to", metavar="TIME", help="The last one, inclusive.")] = "now",
+    first: Annotated[str, typer.Option("--from", metavar="TIME", help="The first occurrence, inclusive.")],
+    last: Annotated[str, typer.Option("--to", metavar="TIME", help="The last one, inclusive.")] = "now",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there would be.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Until all have ended; exit 1 unless all succeeded.")
@@ -129,11 +133,8 @@ def backfill(
 ) -> int:
     """Execute the occurrences of a stretch of the past, one after the other where overlap forbids more."""
     now = datetime.now(UTC)
-    wish = {
-        "from": rfc3339(moment(since, "--from", now)),
-        "to": rfc3339(moment(until, "--to", now)),
-        "dry_run": dry_run,
-    }
+    since, to = moment(first, "--from", now), moment(last, "--to", now)
+    wish: dict[str, Any] = {"from": rfc3339(since), "to": rfc3339(to), "dry_run": dry_run}
     client = session.client()
     schedule = find_schedule(client, named)
     answer = client.change("POST", schedule_path(schedule["id"], "backfill"), wish)
@@ -143,7 +144,9 @@ def backfill(
         return DONE
     message = str(document.get("message_id") or document["id"])
     with progress("executions", shown=not session.as_json) as advance:
-        items = partial(_items_since, client, schedule["id"], wish["from"])
+        items = partial(
+            _items_between, client, schedule["id"], since=wish["from"], until=rfc3339(to + SECOND)
+        )
         counts = _followed(items, message, _count(document), advance)
     result = {"message_id": message, "executions": counts}
     session.put(
@@ -174,8 +177,9 @@ def _followed(
         time.sleep(0.5)
 
 
-def _items_since(client: Client, schedule_id: str, since: Any) -> Iterator[dict[str, Any]]:
-    for page in client.pages(schedule_path(schedule_id, "executions"), since=since, limit=PAGE):
+def _items_between(client: Client, schedule_id: str, *, since: str, until: str) -> Iterator[dict[str, Any]]:
+    path = schedule_path(schedule_id, "executions")
+    for page in client.pages(path, since=since, until=until, limit=PAGE):
         yield from page["items"]
 
 
@@ -183,7 +187,12 @@ def history(
     session: Session,
     *,
     named: Annotated[
-        str | None, typer.Argument(metavar="[SCHEDULE]", help="A schedule's name or id; all when left out.")
+        str | None,
+        typer.Argument(
+            metavar="[SCHEDULE]",
+            help="A schedule's name or id; all when left out.",
+            autocompletion=schedule_names,
+        ),
     ] = None,
     status: Annotated[
         ExecutionStatus | None, typer.Option("--status", help="Only those in this state.")
@@ -209,9 +218,9 @@ def history(
         "since": rfc3339(moment(since, "--since", now)) if since else None,
         "until": rfc3339(moment(until, "--until", now)) if until else None,
     }
-    page = client.page(path, **query, limit=limit, cursor=cursor)
     if follow:
-        return _follow(session, lambda: client.page(path, **query, limit=PAGE), page)
+        return _follow(session, lambda: client.page(path, **query, limit=PAGE)["items"], limit)
+    page = client.page(path, **query, limit=limit, cursor=cursor)
     session.put(page, lambda: _tell_page(page, None if named else _names(client, page["items"])))
     return DONE
 
@@ -234,21 +243,24 @@ def _tell_page(page: Mapping[str, Any], names: Mapping[str, str] | None) -> None
         print(f"There are more: --cursor {page['next_cursor']}")
 
 
-def _follow(session: Session, newest: Callable[[], Mapping[str, Any]], page: Mapping[str, Any]) -> int:
-    """Tell each execution whenever its state or its number of attempts has changed, until interrupted."""
-    told: dict[str, tuple[Any, ...]] = {}
+def _follow(session: Session, newest: Callable[[], list[dict[str, Any]]], limit: int) -> int:
+    """Tell the newest ``limit``, then each whenever its state or number of attempts changes, until Ctrl-C."""
     try:
+        items = newest()
+        told = {item["id"]: _state(item) for item in items[limit:]}
         while True:
-            items = list(reversed(page["items"]))
-            for item in items:
-                state = (item["status"], item.get("attempt_count"))
-                if told.get(item["id"]) != state:
+            for item in reversed(items):
+                if told.get(item["id"]) != _state(item):
                     _tell_one(session, item)
-            told = {item["id"]: (item["status"], item.get("attempt_count")) for item in items}
+            told = {item["id"]: _state(item) for item in items}
             time.sleep(1)
-            page = newest()
+            items = newest()
     except KeyboardInterrupt:
         return DONE
+
+
+def _state(item: Mapping[str, Any]) -> tuple[Any, Any]:
+    return item["status"], item.get("attempt_count")
 
 
 def _tell_one(session: Session, item: Mapping[str, Any]) -> None:
@@ -302,7 +314,12 @@ def redrive(
     session: Session,
     *,
     named: Annotated[
-        str | None, typer.Argument(metavar="[SCHEDULE]", help="Only this schedule's; all when left out.")
+        str | None,
+        typer.Argument(
+            metavar="[SCHEDULE]",
+            help="Only this schedule's; all when left out.",
+            autocompletion=schedule_names,
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 1_000,
 ) -> int:

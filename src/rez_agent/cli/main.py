@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from rez_agent.cli import access, doctor, executions, keeping, schedules, serving, transfer
+from rez_agent.cli.client import DEFAULT_URL
 from rez_agent.cli.next import next_command
-from rez_agent.cli.session import DEFAULT_URL, FAILED, Session
+from rez_agent.cli.session import FAILED, Session
 
 app = typer.Typer(
     name="rez-agent",

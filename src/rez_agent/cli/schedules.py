@@ -13,6 +13,7 @@ import typer
 from rez_agent.cli import telling
 from rez_agent.cli.arguments import json_object, moment
 from rez_agent.cli.client import Client
+from rez_agent.cli.completion import schedule_names
 from rez_agent.cli.definition import DefinitionOptions, new_definition, patch_for
 from rez_agent.cli.names import execution_path, find_schedule, is_execution_id, schedule_id_of, schedule_path
 from rez_agent.cli.session import DONE, FAILED, Session, command, exit_code, tell_error
@@ -25,7 +26,10 @@ PATH = "/api/schedules"
 PAGE = 200
 """Schedules asked for at once when a list is followed to its end."""
 
-Named = Annotated[str, typer.Argument(metavar="SCHEDULE", help="A schedule's name or id.")]
+Named = Annotated[
+    str,
+    typer.Argument(metavar="SCHEDULE", help="A schedule's name or id.", autocompletion=schedule_names),
+]
 
 
 class Order(StrEnum):
@@ -120,7 +124,11 @@ def show(
     *,
     named: Annotated[
         str,
-        typer.Argument(metavar="SCHEDULE|EXECUTION", help="A schedule's name or id, or an execution's id."),
+        typer.Argument(
+            metavar="SCHEDULE|EXECUTION",
+            help="A schedule's name or id, or an execution's id.",
+            autocompletion=schedule_names,
+        ),
     ],
     count: Annotated[int, typer.Option("--count", min=0, max=50, help="How many runs, coming and past.")] = 5,
 ) -> int:
@@ -207,7 +215,9 @@ def _change(session: Session, named: str, verb: str, *, wish: Mapping[str, Any],
 def delete(
     session: Session,
     *,
-    named: Annotated[list[str], typer.Argument(metavar="SCHEDULE...", help="Names or ids.")],
+    named: Annotated[
+        list[str], typer.Argument(metavar="SCHEDULE...", help="Names or ids.", autocompletion=schedule_names)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, however many.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel what is queued or running too.")] = False,
 ) -> int:

@@ -18,13 +18,11 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from rez_agent.cli.client import Client, Refused
+from rez_agent.cli.client import DEFAULT_URL, Client, Refused
 from rez_agent.domain.errors import Invalid, RezError
 
 DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes: it was done; it failed (unreachable, refused, an execution failed); it was asked wrongly."""
-
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The server's address (or REZ_URL).")]
 Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="The API key (better in REZ_API_KEY).")]
