@@ -33,8 +33,9 @@ Handler = Callable[[Ports, Message, datetime], Result]
 
 def apply(ports: Ports, message: Message) -> Message:
     """Judge and carry out a command; the message tells what became of it, and is saved."""
-    if message.status.final:
-        return message
+    stored = ports.messages.get(message.id)  # a topic may hand the same message over again
+    if stored is not None and stored.status.final:
+        return stored
     now = ports.clock.now()
     try:
         done = message.completed(now, _HANDLERS[message.request.action](ports, message, now))
@@ -172,7 +173,8 @@ def _redrive(ports: Ports, message: Message, now: datetime) -> Result:
     count = 0
     for execution_id in ports.ledger.dead_letters(query):
         execution = ports.ledger.get(execution_id)
-        count += execution is not None and _requeue(ports, execution, now)
+        if execution is not None and ports.schedules.get(execution.schedule_id) is not None:
+            count += _requeue(ports, execution, now)
     return {"count": count}
 
 
