@@ -356,6 +356,16 @@ def test_a_url_that_can_be_read_in_two_ways_is_refused(url: str) -> None:
     assert problems(http(url)) == {"/url": "invalid_url"}
 
 
+def test_a_refused_url_is_not_repeated_since_it_may_hold_a_password() -> None:
+    async def scenario() -> None:
+        async with acting() as actions:
+            payload = http("http://user:canary@example.org/")
+            assert "canary" not in repr(actions.check("web_action", payload))
+            assert "canary" not in repr(await actions.run(work(payload)))
+
+    run(scenario())
+
+
 def test_credentials_may_not_stand_in_the_payload() -> None:
     found = problems(http("https://example.org/", headers={"Authorization": "Bearer abc"}))
     assert found == {"/headers/Authorization": "plain_secret"}

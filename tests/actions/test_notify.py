@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,15 @@ def test_a_whole_address_may_be_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "permanent"), [(400, True), (403, True), (302, True), (429, False), (500, False)]
 )
-def test_a_server_that_refuses_is_told_without_secrets(tmp_path: Path, status: int, permanent: bool) -> None:
+def test_a_server_that_refuses_is_told_without_secrets(
+    tmp_path: Path,
+    status: int,
+    permanent: bool,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
     async def scenario() -> None:
         async def refuse(_: web.Request) -> web.StreamResponse:
             error = {"error": f"bad token {TOKEN}", "code": status * 100 + 1}
@@ -121,7 +130,8 @@ def test_a_server_that_refuses_is_told_without_secrets(tmp_path: Path, status: i
             async with acting(actions_file=path, secrets=secrets) as actions:
                 outcome = await actions.run(work(note(channel="phone"), "notification"))
         assert (outcome.code, outcome.response_status, outcome.permanent) == ("status", status, permanent)
-        assert "canary" not in repr(outcome)
+        assert "bad token [secret]" in (outcome.error or "")
+        assert "canary" not in repr(outcome) + caplog.text + "".join(capfd.readouterr())
         assert len(server.seen) == 1
 
     run(scenario())

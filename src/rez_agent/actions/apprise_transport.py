@@ -33,8 +33,7 @@ def send_by_apprise(channel: Channel, notification: Notification, secrets: Secre
     """
     import apprise  # noqa: PLC0415  # heavy: loads over a hundred services
 
-    lines: list[str] = []
-    with _own_log_lines(lines):
+    with _GATHERER.gathering() as lines:
         arguments = _arguments(channel, notification, secrets)
         service = apprise.Apprise.instantiate(arguments, asset=apprise.AppriseAsset(async_mode=False))
         if service is None:
@@ -127,24 +126,33 @@ def _failure(channel: Channel, lines: list[str]) -> Outcome:
     )
 
 
-@contextmanager
-def _own_log_lines(lines: list[str]) -> Iterator[None]:
-    """Gathers the warnings that apprise logs in this thread."""
-    logger = logging.getLogger("apprise")
-    handler = _ThreadLines(lines)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
+class _Gatherer(logging.Filter):
+    """Keeps what apprise logs to itself: it may repeat an address or a token, so no handler may see it.
+
+    The warnings of a thread that gathers are handed to it instead; the outcome tells them, redacted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._here = threading.local()
+
+    @contextmanager
+    def gathering(self) -> Iterator[list[str]]:
+        """The warnings logged by this thread within the block."""
+        logging.getLogger("apprise").addFilter(self)  # does nothing if it is there already
+        logging.getLogger("urllib3").setLevel(logging.WARNING)  # at DEBUG it logs paths, which hold tokens
+        lines: list[str] = []
+        self._here.lines = lines
+        try:
+            yield lines
+        finally:
+            del self._here.lines
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Swallows every record."""
+        if record.levelno >= logging.WARNING and hasattr(self._here, "lines"):
+            self._here.lines.append(record.getMessage())
+        return False
 
 
-class _ThreadLines(logging.Handler):
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._lines = lines
-        self._thread = threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self._lines.append(record.getMessage())
+_GATHERER = _Gatherer()  # one for the process, as the logger that it filters is

@@ -41,8 +41,8 @@ def read_url(value: Any, pointer: str, problems: list[Problem]) -> URL | None:
         except ValueError:
             why = "it can't be read"
     if url is None or why:
-        text = f"'{value[:200]!s}' is not a URL that can be called: {why}."
-        problems.append(Problem("invalid_url", text.encode("utf-8", "replace").decode(), pointer))
+        # The text does not repeat the URL: it may hold a password.
+        problems.append(Problem("invalid_url", f"This URL can't be called: {why}.", pointer))
         return None
     return url.with_fragment(None) if url.raw_fragment else url
 
