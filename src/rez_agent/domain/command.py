@@ -11,9 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from rez_agent.domain.errors import Problem
+from rez_agent.domain.instants import Instant
 from rez_agent.domain.policies import Frozen
 
 
@@ -71,11 +72,11 @@ class ScheduleCreationRequest(Frozen):
     execution_id: str | None = None
     revision: Annotated[int, Field(ge=1, strict=True)] | None = None
     reason: Reason = ""
-    until: AwareDatetime | None = None
+    until: Instant | None = None
     cancel: bool = False
     payload: dict[str, Any] | None = None
-    from_: Annotated[AwareDatetime | None, Field(alias="from")] = None
-    to: AwareDatetime | None = None
+    from_: Annotated[Instant | None, Field(alias="from")] = None
+    to: Instant | None = None
     limit: Annotated[int, Field(ge=1, le=REDRIVE_AT_MOST, strict=True)] = 1_000
 
     @model_validator(mode="after")

@@ -6,7 +6,33 @@ whole milliseconds since 1970-01-01T00:00:00Z; occurrences fall on whole seconds
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+
+_SPELLING = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+ -]\d\d:\d\d)?")
+_LOST_PLUS = re.compile(r" (\d\d:\d\d)$")
+
+
+def _spelled(value: Any) -> Any:
+    """Only RFC 3339: pydantic alone would read 1700000000 as a time too."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or _SPELLING.fullmatch(value) is None:
+        raise ValueError("a time is written as in 2026-03-08T07:30:00Z")
+    return _LOST_PLUS.sub(r"+\1", value)  # in a query, + stands for a blank
+
+
+def _within(value: datetime) -> datetime:
+    if not 1970 <= value.year <= 2199:
+        raise ValueError("times lie between 1970 and 2199")
+    return value.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_spelled), AfterValidator(_within)]
+"""An instant in a document: RFC 3339 with an offset, from 1970 to 2199; in UTC once it is read."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

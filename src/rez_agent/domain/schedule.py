@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from rez_agent.domain.errors import Conflict
 from rez_agent.domain.expression import Expression, Occurrences, parse
-from rez_agent.domain.instants import floor_second
+from rez_agent.domain.instants import Instant, floor_second
 from rez_agent.domain.policies import DEFAULT_POLICIES, Frozen, OnCompletion, Overlap, Policies
 
 INLINE_PAYLOAD_BYTES = 65_536
@@ -64,8 +64,8 @@ class ScheduleDefinition(Frozen):
     target_type: TargetType
     payload: dict[str, Any] = Field(default_factory=dict)
     tags: Annotated[tuple[Tag, ...], Field(max_length=50), AfterValidator(_unique)] = ()
-    start: Annotated[AwareDatetime, AfterValidator(floor_second)] | None = None
-    end: Annotated[AwareDatetime, AfterValidator(floor_second)] | None = None
+    start: Annotated[Instant, AfterValidator(floor_second)] | None = None
+    end: Annotated[Instant, AfterValidator(floor_second)] | None = None
     policies: Policies = DEFAULT_POLICIES
 
     @model_validator(mode="after")

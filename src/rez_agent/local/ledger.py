@@ -113,7 +113,8 @@ class SqliteLedger:
         self._connection.execute(
             "UPDATE executions SET status = 'queued', visible = ?2, expires = ?3, due = ?2, tries = 0, "
             "crashes = 0, started = NULL, finished = NULL, reason = NULL, detail = NULL, dead_letter = 0, "
-            "held = 0, cancel_asked = 0, lease_until = NULL WHERE id = ?1 AND status IN ('failed', 'cancelled')",
+            "held = 0, cancel_asked = 0, lease_until = NULL "
+            "WHERE id = ?1 AND status IN ('failed', 'cancelled')",
             (execution_id, to_ms(now), to_ms(expires_at)),
         )
         changed = self._connection.changes() > 0

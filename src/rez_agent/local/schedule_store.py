@@ -25,16 +25,16 @@ from rez_agent.ports import Page, ScheduleQuery
 from rez_agent.usecases.changes import definition_document
 from rez_agent.usecases.commands import name_taken
 
-_INSERT = (
-    "INSERT INTO schedules (id, owner, name, status, expression, timezone, target_type, target, description, "
-    "tags, starts, ends, policies, payload, payload_blob, created, updated, revision, error, pause, next_run, "
-    "wake_at, finished, deletes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KEPT = (
+    "id, owner, name, status, expression, timezone, target_type, target, description, tags, starts, ends, "
+    "policies, payload, payload_blob, created, updated, revision, error, pause, next_run, wake_at, finished, "
+    "deletes"
 )
+_COUNT = len(_KEPT.split(", "))
+_INSERT = f"INSERT INTO schedules ({_KEPT}) VALUES ({', '.join('?' * _COUNT)})"  # noqa: S608 - constants
 _UPDATE = (
-    "UPDATE schedules SET id = ?1, owner = ?2, name = ?3, status = ?4, expression = ?5, timezone = ?6, "
-    "target_type = ?7, target = ?8, description = ?9, tags = ?10, starts = ?11, ends = ?12, policies = ?13, "
-    "payload = ?14, payload_blob = ?15, created = ?16, updated = ?17, revision = ?18, error = ?19, "
-    "pause = ?20, next_run = ?21, wake_at = ?22, finished = ?23, deletes = ?24 WHERE id = ?1 AND revision = ?25"
+    f"UPDATE schedules SET ({_KEPT}) = ({', '.join(f'?{n + 1}' for n in range(_COUNT))}) "  # noqa: S608
+    f"WHERE id = ?1 AND revision = ?{_COUNT + 1}"
 )
 
 _ORDERS = {

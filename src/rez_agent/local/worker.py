@@ -2,8 +2,8 @@
 
 One turn is one transaction: the ends since the last turn are recorded and new work is leased. Between turns
 actions run concurrently, bounded in all and per target, so a slow target holds up nobody else. For a target
-that answers quickly a little more is leased than may run, as much as ended since the last turn or twice
-that, so that its slots never wait for a transaction; a slow one gets nothing ahead of time.
+that answers quickly more is leased than may run, in proportion to what ended since the last turn, so that
+its slots never wait for a transaction; a slow one gets nothing ahead of time.
 
 Crash: see ``queue.py``; whatever was leased is queued again at the next start, with the same key.
 """
@@ -27,8 +27,12 @@ from rez_agent.ports import Actions, Claimed, Clock, Concluded, Random
 from rez_agent.usecases.processing import conclude as concluded_from
 from rez_agent.usecases.processing import conclude_cancelled, hand_back
 
-LINGER_SECONDS = 0.004
+LINGER_SECONDS = 0.012
 """Ends that come within so short a time share a transaction."""
+
+AHEAD = 3
+"""For each attempt that ended since the last turn, so many may be leased beyond the free slots; and at most
+so many times the slots that there are."""
 
 LONGEST_WAIT_SECONDS = 1.0
 AFTER_FAILURE_SECONDS = 0.5
@@ -106,6 +110,7 @@ class Worker:
         self._observer = observer
         self._leased: dict[str, Leased] = {}
         self._lanes: dict[str, Lane] = {}
+        self._hungry: deque[Lane] = deque()
         self._slots: set[asyncio.Task[None]] = set()
         self._ended: list[Concluded] = []
         self._wake = asyncio.Event()
@@ -183,8 +188,7 @@ class Worker:
         room = self._room()
         if not ended and room.all <= 0:
             return Claim([])
-        for lane in self._lanes.values():
-            lane.ended = 0
+        self._begin_count()
         try:
             taken = await self._write(lambda ports: self._turn(ports, ended, room))
         except Exception as error:  # noqa: BLE001 - the database is full or gone: keep what ended, try again
@@ -197,15 +201,22 @@ class Worker:
         self._cancelled_before_lease.clear()
         return taken
 
+    def _begin_count(self) -> None:
+        """Count ends anew; a lane without work is forgotten once its last ends have been counted."""
+        for target, lane in list(self._lanes.items()):
+            lane.ended = 0
+            if not lane.slots and not lane.waiting:
+                del self._lanes[target]
+
     def _room(self) -> Room:
         """How much may be leased now."""
         if self._stopping:
             return Room(0, 0, {})
         limit = self._target_concurrency
         ended = sum(lane.ended for lane in self._lanes.values())
-        ahead = min(self._concurrency, 2 * ended)
+        ahead = AHEAD * min(self._concurrency, ended)
         taken = {
-            target: lane.slots + len(lane.waiting) - min(limit, 2 * lane.ended)
+            target: lane.slots + len(lane.waiting) - AHEAD * min(limit, lane.ended)
             for target, lane in self._lanes.items()
         }
         return Room(self._concurrency - len(self._leased) + ahead, limit, taken)
@@ -225,23 +236,37 @@ class Worker:
         self._leased[execution_id] = leased
         lane = self._lanes.setdefault(claimed.target, Lane(deque()))
         lane.waiting.append(leased)
-        if lane.slots < self._target_concurrency and len(self._slots) < self._concurrency:
-            lane.slots += 1
-            slot = asyncio.create_task(self._fill_slot(claimed.target, lane))
-            self._slots.add(slot)
+        if lane.slots >= self._target_concurrency:
+            return  # the lane's own slots come to it
+        if len(self._slots) >= self._concurrency:
+            self._hungry.append(lane)
+            return
+        lane.slots += 1
+        self._slots.add(asyncio.create_task(self._fill_slot(lane)))
 
-    async def _fill_slot(self, target: str, lane: Lane) -> None:
-        """Run the lane's executions one after the other while any wait, then free the slot."""
+    async def _fill_slot(self, first: Lane) -> None:
+        """Run a lane's executions one after the other while any wait, then those of a lane that lacks a
+        slot; then free the slot."""
         slot = asyncio.current_task()
         assert slot is not None
-        while lane.waiting:
-            leased = lane.waiting.popleft()
-            leased.task = slot
-            await self._attempt(leased, lane)
+        lane: Lane | None = first
+        while lane is not None:
+            while lane.waiting:
+                leased = lane.waiting.popleft()
+                leased.task = slot
+                await self._attempt(leased, lane)
+            lane.slots -= 1
+            lane = self._next_hungry()
         self._slots.discard(slot)
-        lane.slots -= 1
-        if not lane.slots:
-            del self._lanes[target]
+
+    def _next_hungry(self) -> Lane | None:
+        """A lane whose work waits for want of a slot; the slot is counted as its own."""
+        while self._hungry:
+            lane = self._hungry.popleft()
+            if lane.waiting and lane.slots < self._target_concurrency:
+                lane.slots += 1
+                return lane
+        return None
 
     async def _attempt(self, leased: Leased, lane: Lane) -> None:
         claimed = leased.claimed

@@ -14,6 +14,8 @@ from rez_agent.domain.reading import read
 from rez_agent.domain.schedule import ScheduleDefinition, TargetType
 from rez_agent.ports import Actions
 
+_TARGET_TYPES = frozenset(TargetType)
+
 PAYLOAD_AT_MOST = 262_144
 """Bytes of a payload as JSON: EventBridge Scheduler's own limit (256 KB), so that both hosts agree."""
 
@@ -67,7 +69,7 @@ def _expression_problems(
 
 def _payload_problems(document: Mapping[str, Any], actions: Actions) -> list[Problem]:
     target_type, payload = document.get("target_type"), document.get("payload", {})
-    if target_type not in set(TargetType) or not isinstance(payload, dict):
+    if not isinstance(target_type, str) or target_type not in _TARGET_TYPES or not isinstance(payload, dict):
         return []  # the shape's own problem says so
     size = len(to_json(payload))
     if size > PAYLOAD_AT_MOST:

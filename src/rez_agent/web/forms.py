@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rez_agent.domain.command import REDRIVE_AT_MOST
 from rez_agent.domain.command import Reason as ReasonText
 from rez_agent.domain.execution import ExecutionStatus, Reason
+from rez_agent.domain.instants import Instant
 from rez_agent.domain.policies import Frozen
 from rez_agent.domain.schedule import ScheduleStatus, TargetType
 from rez_agent.usecases.keys import Scope
 from rez_agent.usecases.preview import PREVIEWED_AT_MOST
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+ -]\d\d:\d\d)?")
-_LOST_PLUS = re.compile(r" (\d\d:\d\d)$")
-
-
-def _spelled(value: Any) -> Any:
-    """Only RFC 3339: pydantic alone would read 1700000000 as a time too."""
-    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
-        raise ValueError("a time is written as in 2026-03-08T07:30:00Z")
-    return _LOST_PLUS.sub(r"+\1", value)  # in a query, + stands for a blank
-
-
-def _within(value: datetime) -> datetime:
-    if not 1970 <= value.year <= 2199:
-        raise ValueError("times lie between 1970 and 2199")
-    return value.astimezone(UTC)
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_spelled), AfterValidator(_within)]
 Cursor = Annotated[str | None, Field(max_length=512, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=500, description="items on a page")]
 Word = Annotated[str, Field(max_length=128)]
