@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from rez_agent.actions.answers import RETRY_AFTER_MAX, retry_after
+from rez_agent.actions.guarded_http import SystemNames
 from rez_agent.domain.action import RESPONSE_KEPT
 from tests.actions.support import DATA, NOW, MemorySecrets, Names, acting, http, ok, raw, run, serving, work
 
@@ -432,5 +433,47 @@ def test_a_cancelled_attempt_is_cancelled_and_nothing_else() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+    run(scenario())
+
+
+def test_a_response_is_read_in_its_charset_and_never_fails_to_be_read() -> None:
+    async def scenario() -> None:
+        answers = {
+            "/utf8": (b"\xc3\xa9", "text/plain", "é"),
+            "/latin": (b"\xe9", "text/plain; charset=latin-1", "é"),
+            "/unknown": (b"a\xe9", "text/plain; charset=klingon", "a\ufffd"),
+            "/binary": (b"\xff\xfe\x00", "application/octet-stream", "\ufffd\ufffd\x00"),
+        }
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            body, kind, _ = answers[request.path]
+            return web.Response(body=body, headers={"Content-Type": kind})
+
+        async with serving(answer) as server, acting(server.host) as actions:
+            for path, (_, _, text) in answers.items():
+                assert (await actions.run(work(http(server.url + path)))).response == text
+
+    run(scenario())
+
+
+def test_the_system_s_resolver_is_asked_for_names() -> None:
+    async def scenario() -> None:
+        async with serving(ok) as server, acting("127.0.0.1", resolver=SystemNames()) as actions:
+            outcome = await actions.run(work(http(f"http://localhost:{server.port}/")))
+            assert outcome.ok, outcome
+            assert outcome.timings.name is not None
+            outcome = await actions.run(work(http(f"http://{'a' * 70}.test/")))
+            assert (outcome.code, outcome.permanent) == ("dns", False)
+
+    run(scenario())
+
+
+def test_work_that_is_run_outside_start_and_close_is_a_failure_not_an_exception() -> None:
+    async def scenario() -> None:
+        async with acting("127.0.0.1") as actions:
+            pass
+        outcome = await actions.run(work(http("http://127.0.0.1/")))
+        assert (outcome.code, outcome.permanent) == ("internal_error", False)
 
     run(scenario())

@@ -14,6 +14,8 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from rez_agent.actions.build import read_actions_file
+from rez_agent.domain.errors import Invalid
 from rez_agent.domain.secret import Secret
 from tests.actions.support import MemorySecrets, Server, acting, ok, raw, run, serving, work
 
@@ -197,5 +199,49 @@ def test_a_faulty_notification_is_refused(payload: dict[str, Any], pointer: str,
             found = actions.check("notification", payload)
             assert [(problem.pointer, problem.code) for problem in found] == [(pointer, code)]
             assert (await actions.run(work(payload, "notification"))).code == "invalid_payload"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("channel", "line"),
+    [
+        ("x: 3", 2),
+        ("x: nowhere", 2),
+        ("x: {url: 3}", 2),
+        ("x: {url: 'json://h', more: 1}", 2),
+        ("x: {url: {secret: '../a'}}", 2),
+        ("x: {type: ntfy}", 2),
+        ("x: {type: ntfy, topic: 'a b'}", 2),
+        ("x: {type: ntfy, topic: a, server: 'ftp://h'}", 2),
+        ("x: {type: ntfy, topic: a, server: 'http://h/path'}", 2),
+        ("x: {type: ntfy, topic: a, server: 'http://h:99999'}", 2),
+        ("x: {type: ntfy, topic: a, token: plain}", 2),
+        ("x: {type: ntfy, topic: a, username: ann}", 2),
+        ("x: {type: ntfy, topic: a, token: {secret: A}, username: ann, password: {secret: A}}", 2),
+        ("a b: json://h", 2),
+        ("log: json://h", 2),
+    ],
+)
+def test_a_faulty_channel_is_told_with_its_line(tmp_path: Path, channel: str, line: int) -> None:
+    with pytest.raises(Invalid) as caught:
+        read_actions_file(configured(tmp_path, f"  {channel}\n"))
+    assert all(f"actions.yaml, line {line}:" in problem.message for problem in caught.value.problems)
+
+
+def test_an_address_that_apprise_does_not_understand_is_a_failure_for_good(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        path = configured(
+            tmp_path, "  a: nosuchservice://x\n  b: tgram://canary\n  c: {url: {secret: GONE}}\n"
+        )
+        async with acting(actions_file=path) as actions:
+            for channel, code in (
+                ("a", "invalid_channel"),
+                ("b", "invalid_channel"),
+                ("c", "unknown_secret"),
+            ):
+                outcome = await actions.run(work(note(channel=channel), "notification"))
+                assert (outcome.code, outcome.permanent) == (code, True)
+                assert "canary" not in repr(outcome)
 
     run(scenario())

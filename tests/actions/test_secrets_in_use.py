@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from rez_agent.actions.redact import MASK, Redactor
 from rez_agent.actions.signing import signature_headers, signing_key
 from rez_agent.domain.action import Outcome
+from rez_agent.domain.errors import Unavailable
 from rez_agent.domain.secret import Secret
 from tests.actions.support import (
     DATA,
@@ -282,6 +283,22 @@ def test_a_secret_is_not_shown_by_repr_nor_kept_out_of_nothing() -> None:
     assert CANARY not in repr(canary().get("CANARY"))
     assert Redactor(MemorySecrets()).clean(CANARY) == CANARY
     assert Redactor(canary()).clean(f"a {CANARY} b") == f"a {MASK} b"
+
+
+def test_a_store_of_secrets_that_fails_is_told_and_tried_again() -> None:
+    class Damaged(MemorySecrets):
+        def get(self, name: str) -> Secret | None:
+            raise Unavailable(f"The file of the secret '{name}' is damaged.")
+
+    async def scenario() -> None:
+        async with serving(ok) as server, acting("127.0.0.1", secrets=Damaged()) as actions:
+            payload = http(server.url, auth={"type": "bearer", "token": ref()})
+            outcome = await actions.run(work(payload))
+            assert (outcome.code, outcome.permanent) == ("unavailable", False)
+            assert "damaged" in (outcome.error or "")
+            assert server.seen == []
+
+    run(scenario())
 
 
 # Signatures

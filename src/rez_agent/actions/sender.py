@@ -22,6 +22,7 @@ from rez_agent.actions.request import HttpRequest
 from rez_agent.actions.signing import signature_headers, signing_key
 from rez_agent.actions.tokens import Tokens
 from rez_agent.domain.action import RESPONSE_KEPT, Outcome, Timings, Work
+from rez_agent.domain.errors import Unavailable
 
 _WINDOW = RESPONSE_KEPT + LONGEST_EDGE
 
@@ -80,6 +81,8 @@ class Sender:
             )
         except AttemptFailed as stopped:
             outcome = stopped.outcome
+        except Unavailable as error:
+            outcome = failed(error.code, error.message)
         except Exception as error:  # noqa: BLE001  # an attempt always has an outcome
             outcome = failure_of(error, trip.flight)
         return self._told(outcome, trip)
