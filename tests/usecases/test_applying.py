@@ -13,6 +13,7 @@ import pytest
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.execution import Execution, ExecutionStatus, Span
 from rez_agent.domain.schedule import ScheduleStatus
+from rez_agent.ports import Ports
 from rez_agent.usecases.applying import apply
 from tests.fakes import FAILED, NOON, OK, REFUSED
 from tests.rig import ADMIN, ANN, BOB, Rig, definition_of, due_times, told
@@ -38,7 +39,7 @@ def judge(rig: Rig, message_id: str = "msg_late", created_by: str = "ann", **req
     now = rig.clock.now()
     message = Message(message_id, read, created_by, now, now, schedule_id=read.schedule_id)
 
-    def take(ports: Any) -> Message:
+    def take(ports: Ports) -> Message:
         ports.messages.add(message)
         return apply(ports, message)
 
@@ -78,7 +79,12 @@ def test_a_create_counts_from_the_moment_its_command_was_accepted(rig: Rig) -> N
     )
     message = Message("msg_1", request, "ann", accepted, accepted, schedule_id="sch_1")
     rig.clock.advance_to(NOON + HOUR + MINUTE / 2)
-    rig.do(lambda ports: (ports.messages.add(message), apply(ports, message)))
+
+    def take(ports: Ports) -> None:
+        ports.messages.add(message)
+        apply(ports, message)
+
+    rig.do(take)
     rig.tick()
     assert due_times(rig.history("sch_1")) == ["13:00"]
 
@@ -354,7 +360,7 @@ def test_a_run_in_the_second_of_an_occurrence_does_not_take_its_place(rig: Rig) 
 
 def test_a_backfill_runs_each_occurrence_of_its_stretch_both_ends_inclusive(rig: Rig) -> None:
     schedule = rig.create(policies={"overlap": "allow"})
-    span = {"from": at("03:00"), "to": at("06:00")}
+    span: dict[str, Any] = {"from": at("03:00"), "to": at("06:00")}
     message = rig.command(action="backfill", schedule_id=schedule.id, **span)
     assert message.result == {"count": 4}
     assert due_times(rig.history(schedule.id)) == ["03:00", "04:00", "05:00", "06:00"]
@@ -364,16 +370,16 @@ def test_a_backfill_runs_each_occurrence_of_its_stretch_both_ends_inclusive(rig:
 
 def test_a_backfill_never_reaches_into_the_future(rig: Rig) -> None:
     schedule = rig.create()
-    span = {"from": at("10:30"), "to": at("20:00")}
+    span: dict[str, Any] = {"from": at("10:30"), "to": at("20:00")}
     assert rig.command(action="backfill", schedule_id=schedule.id, **span).result == {"count": 2}
-    later = {"from": at("13:00"), "to": at("20:00")}
+    later: dict[str, Any] = {"from": at("13:00"), "to": at("20:00")}
     assert rig.command(action="backfill", schedule_id=schedule.id, **later).result == {"count": 0}
 
 
 @pytest.mark.parametrize("overlap", ["skip", "queue"])
 def test_a_backfill_goes_one_by_one_where_overlap_is_not_allowed(rig: Rig, overlap: str) -> None:
     schedule = rig.create(policies={"overlap": overlap})
-    span = {"from": at("00:00"), "to": at("11:00")}
+    span: dict[str, Any] = {"from": at("00:00"), "to": at("11:00")}
     assert rig.command(action="backfill", schedule_id=schedule.id, **span).result == {"count": 12}
     order = []
     while claimed := rig.claim():
@@ -385,7 +391,7 @@ def test_a_backfill_goes_one_by_one_where_overlap_is_not_allowed(rig: Rig, overl
 
 def test_a_backfill_waits_for_what_is_in_flight(rig: Rig) -> None:
     schedule_id, running = running_one(rig)
-    span = {"from": at("09:00"), "to": at("10:00")}
+    span: dict[str, Any] = {"from": at("09:00"), "to": at("10:00")}
     rig.command(action="backfill", schedule_id=schedule_id, **span)
     assert rig.claim() == []
     assert running.status is ExecutionStatus.RUNNING
@@ -393,7 +399,7 @@ def test_a_backfill_waits_for_what_is_in_flight(rig: Rig) -> None:
 
 def test_the_same_backfill_twice_is_two_backfills(rig: Rig) -> None:
     schedule = rig.create()
-    span = {"from": at("09:00"), "to": at("10:00")}
+    span: dict[str, Any] = {"from": at("09:00"), "to": at("10:00")}
     for _ in range(2):
         rig.command(action="backfill", schedule_id=schedule.id, **span)
     assert due_times(rig.history(schedule.id)) == ["09:00", "09:00", "10:00", "10:00"]

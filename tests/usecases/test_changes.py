@@ -12,7 +12,7 @@ from rez_agent.domain.schedule import ScheduleDefinition
 from rez_agent.usecases.changes import definition_document, merge_patch, merged_definition
 from tests.rig import definition_of, schedule_of
 
-RICH = {
+RICH: dict[str, Any] = {
     "tags": ["a"],
     "start": "2026-06-01T00:00:00Z",
     "payload": {"target": "x", "body": {"deep": [1, None]}},
@@ -57,10 +57,10 @@ def test_a_definition_as_a_document_is_read_back_as_itself() -> None:
 
 def test_an_update_takes_the_whole_definition_or_patches_the_present_one() -> None:
     schedule = schedule_of(**RICH)
-    whole = ScheduleCreationRequest(action="update", schedule_id="s", schedule={"name": "new"})  # type: ignore[arg-type]
+    whole = ScheduleCreationRequest(action="update", schedule_id="s", schedule={"name": "new"})
     assert merged_definition(schedule, whole) == {"name": "new"}
     patch = {"description": "new", "start": None, "policies": {"retry": {"max_attempts": 5}}}
-    patched = ScheduleCreationRequest(action="update", schedule_id="s", patch=patch)  # type: ignore[arg-type]
+    patched = ScheduleCreationRequest(action="update", schedule_id="s", patch=patch)
     merged = read(ScheduleDefinition, merged_definition(schedule, patched))
     assert (merged.name, merged.description, merged.start) == ("report", "new", None)
     assert (merged.policies.retry.max_attempts, merged.policies.overlap) == (5, "queue")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rez_agent.domain.command import BACKFILL_AT_MOST, ScheduleCreationRequest
-from rez_agent.domain.errors import Conflict, Invalid, NotFound, QuotaExceeded, RezError, RevisionConflict
+from rez_agent.domain.errors import Conflict, Invalid, NotFound, QuotaExceeded, RevisionConflict, RezError
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
 from tests.fakes import NOON
@@ -153,7 +153,7 @@ def test_a_backfill_has_its_limit(rig: Rig) -> None:
     schedule = rig.create(schedule_expression="cron(* * * * ? *)")
     last = NOON - timedelta(days=1)
     first = last - timedelta(minutes=BACKFILL_AT_MOST - 1)
-    span = {"from": first.isoformat(), "to": last.isoformat()}
+    span: dict[str, Any] = {"from": first.isoformat(), "to": last.isoformat()}
     rig.submit(action="backfill", schedule_id=schedule.id, **span)
     span["from"] = (first - timedelta(minutes=1)).isoformat()
     found = refused(rig, Invalid, action="backfill", schedule_id=schedule.id, **span)
