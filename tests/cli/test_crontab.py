@@ -57,6 +57,9 @@ def expression(fields: str) -> str:
         ("0 0 1-7,15 * *", "cron(0 0 1-7,15 * ? *)"),
         ("0 0 * * */2", "cron(0 0 ? * SUN,TUE,THU,SAT *)"),
         ("*/7 * * * *", "cron(0/7 * * * ? *)"),
+        ("0 0 1 * 0-6", "cron(0 0 * * ? *)"),
+        ("0 0 1-31 * 1", "cron(0 0 * * ? *)"),
+        ("0 0 */1 * 1", "cron(0 0 ? * MON *)"),
     ],
 )
 def test_five_fields_become_an_expression_that_means_the_same(fields: str, expected: str) -> None:

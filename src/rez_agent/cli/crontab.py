@@ -148,18 +148,21 @@ def expressions_of(fields: tuple[str, ...]) -> list[str]:
     """
     values = [read_field(text, field) for text, field in zip(fields, FIELDS, strict=True)]
     minute, hour, day, month, weekday = (_written(v, f) for v, f in zip(values, FIELDS, strict=True))
-    times, day_text, weekday_text = f"{minute} {hour}", fields[2], fields[4]
-    by_day, by_weekday = f"cron({times} {day} {month} ? *)", f"cron({times} ? {month} {weekday} *)"
+    by_day, by_weekday = (
+        f"cron({minute} {hour} {day} {month} ? *)",
+        f"cron({minute} {hour} ? {month} {weekday} *)",
+    )
+    every = f"cron({minute} {hour} * {month} ? *)"
+    if not fields[2].startswith("*") and not fields[4].startswith("*"):
+        return [every] if "*" in (day, weekday) else [by_day, by_weekday]
     if weekday == "*":
         return [by_day]
     if day == "*":
         return [by_weekday]
-    if day_text.startswith("*") or weekday_text.startswith("*"):
-        raise Invalid(
-            f"Cron runs this on days that match both '{day_text}' and '{weekday_text}', because one of them "
-            "begins with *. A cron(...) takes one of the two: keep the day of month or the day of week."
-        )
-    return [by_day, by_weekday]
+    raise Invalid(
+        f"Cron runs this on days that match both '{fields[2]}' and '{fields[4]}', because one of them begins "
+        "with *. A cron(...) takes one of the two: keep the day of month or the day of week."
+    )
 
 
 def read_field(text: str, field: Field) -> list[int]:
