@@ -33,11 +33,12 @@ def backup(data_dir: Path, file: Path, progress: Progress = lambda _done, _total
         raise Conflict(
             f"{file} exists. Choose another name; a backup never overwrites one.", code="file_exists"
         )
-    with_reader = open_reader(source)
+    reader = open_reader(source)
     try:
-        _copy(with_reader, file, progress)
+        reader.execute("BEGIN; SELECT 1 FROM sqlite_schema")  # one moment: else every write begins it anew
+        _copy(reader, file, progress)
     finally:
-        with_reader.close()
+        reader.close()
 
 
 def restore(
@@ -57,12 +58,19 @@ def restore(
                 f"{data_dir} holds a database already. Use --force to replace it, or another --data-dir.",
                 code="database_exists",
             )
-        source = open_reader(file)
+        source = _opened(file)
         try:
             _check(source, file)
             _copy(source, target, progress, before_rename=lambda: _fold_away(target))
         finally:
             source.close()
+
+
+def _opened(file: Path) -> apsw.Connection:
+    try:
+        return open_reader(file)
+    except apsw.Error as error:
+        raise Invalid(f"{file} is not a whole backup: {error}.", code="invalid_backup") from None
 
 
 def _check(connection: apsw.Connection, file: Path) -> None:
@@ -102,6 +110,7 @@ def _copy(
                 while not copying.done:
                     copying.step(PAGES_AT_ONCE)
                     progress(copying.page_count - copying.remaining, copying.page_count)
+            target.pragma("journal_mode", "delete")  # so that reading the copy leaves no log beside it
         finally:
             target.close()
         _sync(unfinished)

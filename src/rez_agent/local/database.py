@@ -110,9 +110,11 @@ def quick_check(connection: apsw.Connection) -> list[str]:
 
 
 class Savepoint:
-    """A nested transaction: what raises inside leaves nothing behind."""
+    """A nested transaction: what raises inside leaves nothing behind. Where SQLite has given up the whole
+    transaction by itself, as it may when the disk is full, the error that made it do so is passed on."""
 
     def __init__(self, connection: apsw.Connection, name: str) -> None:
+        self._connection = connection
         self._execute = connection.execute
         self._begin, self._end = f"SAVEPOINT {name}", f"RELEASE {name}"
         self._undo = f"ROLLBACK TO {name}"
@@ -124,5 +126,7 @@ class Savepoint:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
+            if not self._connection.in_transaction:
+                return
             self._execute(self._undo)
         self._execute(self._end)

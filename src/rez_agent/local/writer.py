@@ -30,6 +30,8 @@ from rez_agent.usecases.applying import apply
 GROUP = 256
 """Jobs in one transaction, at most."""
 
+_DATABASE_FAILS = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError)
+
 log = structlog.get_logger()
 
 
@@ -124,7 +126,7 @@ class Writer:
             for job in group:
                 self._run_job(job)
             self._connection.execute("COMMIT")
-        except apsw.Error as error:
+        except Exception as error:  # noqa: BLE001 - the writer outlives whatever happens
             self._fail(group, error)
             return None
         return self._ports.signals.take()
@@ -134,9 +136,9 @@ class Writer:
         try:
             with self._of_job:
                 job.result = job.run(self._ports)
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError):
-            raise  # the transaction is lost, and with it the group
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the submitter's to see
+        except Exception as error:  # whatever it is, it is the submitter's to see
+            if self._costs_the_group(error):
+                raise
             job.error = error
             signals.commands.clear()
             return
@@ -147,16 +149,20 @@ class Writer:
         try:
             with self._of_command:
                 apply(self._ports, message)
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError):
-            raise
-        except Exception:
+        except Exception as error:
+            if self._costs_the_group(error):
+                raise
             log.exception("command_failed", action="command_failed", message_id=message.id)
             text = "The command failed for a reason that is ours. Nothing was changed; the log tells more."
             problems = (Problem("internal_error", text),)
             now = self._ports.clock.now()
             self._ports.messages.save(message.failed(now, RezError.__name__, problems))
 
-    def _fail(self, group: list[Job], error: apsw.Error) -> None:
+    def _costs_the_group(self, error: Exception) -> bool:
+        """Whether the database failed as such, or gave up the transaction."""
+        return isinstance(error, _DATABASE_FAILS) or not self._connection.in_transaction
+
+    def _fail(self, group: list[Job], error: Exception) -> None:
         """The database refused: nothing of the group has happened."""
         log.error("group_failed", action="group_failed", error=str(error), jobs=len(group))
         self._ports.signals.take()
