@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Coroutine
 from threading import Lock
 from typing import Any
+
+from pydantic_core import to_json
 
 from rez_agent.actions.addresses import AllowList
 from rez_agent.actions.base import Payload, invalid_payload
@@ -17,8 +18,10 @@ from rez_agent.actions.urls import address_problem
 from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.errors import Problem
 
-_CACHED = 2_048
-_CACHED_TEXT_MAX = 8_192
+_CACHED = 16_384
+"""Requests remembered, at about 2 KiB each."""
+
+_CACHED_TEXT_MAX = 4_096
 
 
 class HttpAction:
@@ -47,16 +50,16 @@ class HttpAction:
 
         Not a coroutine function but one that hands the sender's on: this is the hottest path there is.
         """
-        request = self._read(work.payload)
+        request = self._read(work.payload, work.payload_text)
         if isinstance(request, list):
             return _known(invalid_payload(request))
         return self._sender.perform(request, work)
 
-    def _read(self, payload: Payload) -> HttpRequest | list[Problem]:
-        """The request, from the cache where the same payload was read before."""
+    def _read(self, payload: Payload, text: str | None = None) -> HttpRequest | list[Problem]:
+        """The request, from the cache where the same payload was read before; ``text`` is its JSON."""
         try:
-            text = json.dumps(payload)
-        except (TypeError, ValueError, RecursionError):
+            text = text or to_json(payload).decode()
+        except (ValueError, RecursionError):
             return [Problem("invalid_value", "The payload is not JSON.")]
         request = self._cached.get(text)
         if request is None:

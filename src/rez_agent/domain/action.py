@@ -20,7 +20,9 @@ class Work:
 
     ``idempotency_key`` is the same for all attempts of one execution, so a target can make it exactly once.
     ``scheduled_time`` is aware, in UTC: the occurrence's nominal instant, not the moment of the attempt.
-    ``attempt`` counts from 1. ``payload`` is the target's definition, with secrets only by reference.
+    ``attempt`` counts from 1. ``payload`` is the target's definition, with secrets only by reference;
+    ``payload_text``, where it is given, is its JSON, the same text for the same payload: what an action may
+    remember its preparations by.
     """
 
     execution_id: str
@@ -32,6 +34,7 @@ class Work:
     scheduled_time: datetime
     attempt: int
     idempotency_key: str
+    payload_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

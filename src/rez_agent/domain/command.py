@@ -16,6 +16,7 @@ from pydantic import Field, StringConstraints, model_validator
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.instants import Instant
 from rez_agent.domain.policies import Frozen
+from rez_agent.domain.schedule import ScheduleDefinition
 
 
 class CommandAction(StrEnum):
@@ -115,6 +116,9 @@ class MessageStatus(StrEnum):
 class Message:
     """A command on its way, and what became of it.
 
+    ``checked`` is a create's definition as it was checked at the edge, while the message is still in the
+    process that checked it; it is never stored.
+
     ``problems`` (with ``error_kind``, the name of the error's class) tell why it failed; ``result`` what a
     completed one did: ``{"revision": 2}``, ``{"execution_id": ...}``, ``{"count": 3}``.
     """
@@ -130,6 +134,7 @@ class Message:
     problems: tuple[Problem, ...] = ()
     error_kind: str | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    checked: ScheduleDefinition | None = field(default=None, repr=False, compare=False)
 
     def completed(self, now: datetime, result: dict[str, Any]) -> Message:
         """Applied."""

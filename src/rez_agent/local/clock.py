@@ -10,8 +10,9 @@ from random import Random as Generator
 from rez_agent.domain.instants import to_ms
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID_DIGITS = 26
 _RANDOM_BITS = 80
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_SHIFTS = range(120, -1, -10)
 
 
 class SystemClock:
@@ -44,4 +45,4 @@ class SystemRandom:
 def encoded(milliseconds: int, chance: int) -> str:
     """An id's 26 characters; they sort as ``milliseconds`` do."""
     number = milliseconds << _RANDOM_BITS | chance
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_ID_DIGITS - 1), -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

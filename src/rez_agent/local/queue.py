@@ -214,7 +214,8 @@ def _lease(connection: apsw.Connection, seqs: list[int], at: int) -> list[Claime
 
 
 def _claimed(row: Row, blobs: SqliteBlobs) -> Claimed:
-    payload: Mapping[str, Any] = json.loads(row[12] if row[12] is not None else blobs.get(row[13]))
+    text: str = row[12] if row[12] is not None else blobs.get(row[13]).decode()
+    payload: Mapping[str, Any] = json.loads(text)
     work = Work(
         execution_id=row[0],
         schedule_id=row[1],
@@ -225,6 +226,7 @@ def _claimed(row: Row, blobs: SqliteBlobs) -> Claimed:
         scheduled_time=from_ms(row[5]),
         attempt=row[6],
         idempotency_key=row[0],
+        payload_text=text,
     )
     return Claimed(
         work=work,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -32,6 +33,7 @@ CHECKED_FIRST_BYTES = 64 * 1024 * 1024
 """A database up to this size is checked before the server is ready; a larger one in the background."""
 
 BACKLOG = 2_048
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 log = structlog.get_logger()
 
@@ -47,6 +49,7 @@ def serve(settings: LocalSettings, *, on_ready: Callable[[str], None] = lambda _
         built = build(settings)
         try:
             _check_database(built)
+            _collect_garbage_less_often()
             uvloop.run(_serve(built, settings, listener, on_ready))
         finally:
             built.writer.close()
@@ -111,6 +114,14 @@ class _Server(uvicorn.Server):
 
     def _ask_to_exit(self) -> None:
         self.should_exit = True
+
+
+def _collect_garbage_less_often() -> None:
+    """What was made at start lives as long as the process, and the work makes few cycles: looking through
+    all of it thousands of times in a burst costs a tenth of the burst."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @contextmanager

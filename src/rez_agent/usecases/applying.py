@@ -47,9 +47,10 @@ def apply(ports: Ports, message: Message) -> Message:
 
 def _create(ports: Ports, message: Message, _now: datetime) -> Result:
     request = message.request
-    definition, _ = checked_definition(
-        request.schedule or {}, now=message.created_date, actions=ports.actions
-    )
+    definition = message.checked
+    if definition is None:
+        document = request.schedule or {}
+        definition, _ = checked_definition(document, now=message.created_date, actions=ports.actions)
     schedule = created(
         definition,
         schedule_id=request.schedule_id or "",

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from rez_agent.domain.command import BACKFILL_AT_MOST, CommandAction, Message, ScheduleCreationRequest
 from rez_agent.domain.errors import Conflict, Invalid, Problem, QuotaExceeded, RevisionConflict
-from rez_agent.domain.schedule import Schedule
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition
 from rez_agent.ports import Ports
 from rez_agent.usecases.callers import Caller, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
@@ -37,56 +37,66 @@ def submit(
 ) -> Submitted:
     """Accept a command. Raises what it can know to be wrong; then nothing is stored."""
     now = ports.clock.now()
-    request, warnings = _checked(ports, caller, request, now, quota)
+    checked = _checked(ports, caller, request, now, quota)
     message = Message(
         id=ports.random.new_id("msg", now),
-        request=request,
+        request=checked.request,
         created_by=caller.name,
         admin=caller.admin,
         created_date=now,
         updated_date=now,
-        schedule_id=request.schedule_id,
+        schedule_id=checked.request.schedule_id,
+        checked=checked.definition,
     )
     ports.messages.add(message)
     ports.topic.publish_command(message)
-    return Submitted(message, tuple(warnings))
+    return Submitted(message, tuple(checked.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A request that may be accepted, with the ids it is about; a create's definition; warnings."""
+
+    request: ScheduleCreationRequest
+    warnings: list[Problem]
+    definition: ScheduleDefinition | None = None
 
 
 def _checked(
     ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime, quota: int
-) -> tuple[ScheduleCreationRequest, list[Problem]]:
-    """The request, completed with the ids it will have, and warnings."""
+) -> _Checked:
     match request.action:
         case CommandAction.CREATE:
             return _checked_create(ports, caller, request, now, quota)
         case CommandAction.UPDATE:
-            return request, _checked_update(ports, caller, request, now)
+            return _Checked(request, _checked_update(ports, caller, request, now))
         case CommandAction.RETRY | CommandAction.CANCEL:
             execution = execution_for(ports, caller, request.execution_id or "")
-            return replace_ids(request, execution.schedule_id), []
+            return _Checked(_about(request, execution.schedule_id), [])
         case CommandAction.REDRIVE:
             if request.schedule_id is not None:
                 schedule_for(ports, caller, request.schedule_id)
-            return request, []
+            return _Checked(request, [])
         case _:
             _check_change(ports, caller, request, now)
-            return request, []
+            return _Checked(request, [])
 
 
-def replace_ids(request: ScheduleCreationRequest, schedule_id: str) -> ScheduleCreationRequest:
+def _about(request: ScheduleCreationRequest, schedule_id: str) -> ScheduleCreationRequest:
     """The request with the id of the schedule it is about."""
     return request.model_copy(update={"schedule_id": schedule_id})
 
 
 def _checked_create(
     ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime, quota: int
-) -> tuple[ScheduleCreationRequest, list[Problem]]:
+) -> _Checked:
     definition, warnings = checked_definition(request.schedule or {}, now=now, actions=ports.actions)
     if ports.schedules.named(caller.name, definition.name) is not None:
         raise name_taken(definition.name)
     if ports.schedules.living(caller.name) >= quota:
         raise QuotaExceeded(f"You have {quota} schedules, as many as allowed. Delete some first.")
-    return replace_ids(request, request.schedule_id or ports.random.new_id("sch", now)), warnings
+    schedule_id = request.schedule_id or ports.random.new_id("sch", now)
+    return _Checked(_about(request, schedule_id), warnings, definition)
 
 
 def _checked_update(
