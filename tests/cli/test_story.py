@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
+from rez_agent.cli.demo import free_port
 from rez_agent.cli.story import Story, opening
 from rez_agent.domain.expression import parse
 from rez_agent.domain.reading import read
@@ -19,6 +21,14 @@ FAILED = {
     "finished_at": "2026-03-08T07:30:00.100Z",
 }
 SUCCEEDED = {**FAILED, "number": 2, "outcome": "succeeded", "response_status": 200, "duration_ms": 14}
+
+
+def test_the_demo_takes_another_port_when_its_own_is_in_use() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) not in (0, port)
 
 
 def execution(**facts: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -300,6 +301,21 @@ def completed(url: str, line: str) -> list[str]:
     ended = subprocess.run([PROGRAM], env=asked, capture_output=True, text=True, timeout=30, check=False)
     assert ended.stderr == ""
     return ended.stdout.split()
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_on_a_narrow_terminal_ids_stay_whole(cli: Cli, variable: dict[str, str], *, coloured: bool) -> None:
+    name = "narrow" if coloured else "narrow and grey"
+    created = cli.ok("create", name, FAR, "--notify", "log", "--message", "hi", "--json").document
+    ours, theirs = pty.openpty()
+    asked = environment(REZ_URL=cli.url, COLUMNS="80", TERM="xterm-256color", **variable)
+    with subprocess.Popen([PROGRAM, "list", "--name", name], env=asked, stdout=theirs) as process:
+        process.wait(30)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert created["id"] in shown
+    assert ("\x1b[32mactive" in shown) is coloured
 
 
 def test_definitions_come_from_files_too(cli: Cli, target: str, tmp_path: Path) -> None:

@@ -187,9 +187,9 @@ def _farewell() -> list[str]:
     ]
 
 
-def free_port() -> int:
+def free_port(usual: int = USUAL_PORT) -> int:
     """The usual port, or a free one when that is taken."""
-    for port in (USUAL_PORT, 0):
+    for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -10,7 +10,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STYLES = {
     "active": "green",
@@ -39,31 +42,64 @@ def clean(text: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, styled: int | None = None) -> None:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, styled: int | None = None, below: int = 0
+) -> None:
     """Print a table; the words of column ``styled`` are coloured by :data:`STYLES`.
 
-    Where no terminal reads it: aligned columns, no colour, nothing folded or cut.
+    On a terminal too narrow for it, the last ``below`` columns stand each on a line of its own under its row,
+    so that an id stays whole. Where no terminal reads it: aligned columns, nothing coloured, folded or cut.
     """
     words = [[clean("" if cell is None else cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _drawn(columns, words, styled)
+        _drawn(columns, words, styled, below)
         return
-    widths = [max(map(len, column)) for column in zip(columns, *words, strict=True)]
+    widths = _widths(columns, words)
     for row in [list(columns), *words]:
-        print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+        print(_aligned(row, widths))
 
 
-def _drawn(columns: Sequence[str], rows: Iterable[Sequence[str]], styled: int | None) -> None:
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=False)).rstrip()
+
+
+def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], styled: int | None, below: int) -> None:
     from rich import box  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console(highlight=False)
+    widths = _widths(columns, rows)
+    if below and sum(widths) + 3 * len(widths) > console.width:
+        _stacked(console, columns, rows, styled, len(columns) - below)
+        return
     drawn = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for row in rows:
         styles = [STYLES.get(word, "") if at == styled else "" for at, word in enumerate(row)]
         drawn.add_row(*(Text(word, style, overflow="fold") for word, style in zip(row, styles, strict=True)))
-    Console(highlight=False).print(drawn)
+    console.print(drawn)
+
+
+def _stacked(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], styled: int | None, beside: int
+) -> None:
+    """The first ``beside`` columns side by side, the rest under them."""
+    from rich.text import Text  # noqa: PLC0415
+
+    widths = _widths(columns[:beside], [row[:beside] for row in rows])
+    console.print(Text(_aligned(columns, widths), "bold"), soft_wrap=True)
+    for row in rows:
+        line = Text(_aligned(row, widths))
+        if styled is not None:
+            line.highlight_words([row[styled]], STYLES.get(row[styled], ""))
+        console.print(line, soft_wrap=True)
+        for word in filter(None, row[beside:]):
+            console.print(Text(f"    {word}", "dim"), soft_wrap=True)
 
 
 def facts(pairs: Iterable[tuple[str, Any]]) -> None:

@@ -65,7 +65,7 @@ def listed(page: Document, now: datetime) -> None:
         print("No schedules. Create one: rez-agent create --help")
         return
     columns = ("name", "status", "expression", "zone", "target", "next run", "id")
-    table(columns, [_schedule_row(item, now) for item in page["items"]], styled=1)
+    table(columns, [_schedule_row(item, now) for item in page["items"]], styled=1, below=2)
     _more(page)
 
 
@@ -187,10 +187,10 @@ def _due(due: Document, zone: str, now: datetime) -> str:
 def executions(items: Iterable[Document], names: Mapping[str, str] | None = None) -> None:
     """Executions as a table; with ``names`` by schedule id, each with its schedule's."""
     if names is None:
-        table(EXECUTION_COLUMNS, [execution_row(item) for item in items], styled=STATUS_COLUMN)
+        table(EXECUTION_COLUMNS, [execution_row(item) for item in items], styled=STATUS_COLUMN, below=2)
         return
     rows = [(names.get(item["schedule_id"], item["schedule_id"]), *execution_row(item)) for item in items]
-    table(("schedule", *EXECUTION_COLUMNS), rows, styled=STATUS_COLUMN + 1)
+    table(("schedule", *EXECUTION_COLUMNS), rows, styled=STATUS_COLUMN + 1, below=2)
 
 
 def execution_row(item: Document) -> tuple[Any, ...]:
@@ -224,7 +224,8 @@ def became(item: Document) -> str:
         return cause + ": ".join(str(text) for text in told if text)
     error = item.get("error") or item.get("code") or ""
     if item["status"] == "queued" and item.get("next_attempt_at"):
-        return f"{cause}tried again at {item['next_attempt_at']}: {error}" if error else f"{cause}due"
+        following = instant(item["next_attempt_at"])
+        return f"{cause}next try {stamp(following)}: {error}" if error and following else f"{cause}due"
     dead = " (dead letter)" if item.get("dead_letter") else ""
     return f"{cause}{error}{dead}"
 
