@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rez_agent.domain.errors import Invalid, Unavailable
@@ -20,6 +20,12 @@ from rez_agent.domain.secret import Secret, SecretInfo, is_secret_name, plain_ho
 
 _SETTLED_NS = 1_000_000_000
 """A directory changed less than this ago may change again within its time stamp's resolution."""
+
+_LOOK_EVERY = timedelta(milliseconds=200)
+"""The list is asked for at every response: it looks at the directory no more often than this. A secret whose
+value this process has read is in the list at once."""
+
+_ZERO = timedelta(0)
 
 _Signature = tuple[int, int, int]
 
@@ -48,10 +54,10 @@ class FileSecrets:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)
         self._directory = directory
-        self._path = str(directory)
         self._now = now
         self._kept: dict[str, _Kept] = {}
         self._listing: _Listing | None = None
+        self._looked = now()
 
     def get(self, name: str) -> Secret | None:
         """The secret with its value, or None. Raises Unavailable when its file can't be read."""
@@ -60,10 +66,12 @@ class FileSecrets:
 
     def names(self) -> list[SecretInfo]:
         """What there is, by name; never a value."""
-        stamp = os.stat(self._path).st_mtime_ns  # noqa: PTH116  # asked for every response: Path costs double
-        listing = self._listing
-        if listing is None or listing.stamp != stamp:
-            listing = self._listed(stamp)
+        listing, now = self._listing, self._now()
+        if listing is None or not _ZERO <= now - self._looked < _LOOK_EVERY:
+            self._looked = now
+            stamp = self._directory.stat().st_mtime_ns
+            if listing is None or listing.stamp != stamp:
+                listing = self._listed(stamp)
         return list(listing.infos)
 
     def put(self, name: str, value: str, hosts: tuple[str, ...]) -> None:
@@ -104,6 +112,7 @@ class FileSecrets:
             if kept is None or kept.signature != signature:
                 kept = _parsed(name, signature, path.read_bytes())
                 self._kept[name] = kept
+                self._listing = None
         except FileNotFoundError:
             self._kept.pop(name, None)
             return None
