@@ -217,12 +217,14 @@ def created(
 ) -> Schedule:
     """A new schedule. The second of its creation counts: a ``rate`` without start has its first occurrence
     there. With nothing ahead (30 February) it is born finished."""
-    new = Schedule(
+    first = next_run_from(occurrences_of(definition, created=now), now, inclusive=True)
+    return Schedule(
         id=schedule_id,
         definition=definition,
         created_by=created_by,
         created_date=now,
         updated_date=now,
+        next_run=first,
+        finished_at=None if first else now,
         target=target,
     )
-    return new._from(now, inclusive=True)

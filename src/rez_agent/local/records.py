@@ -111,6 +111,16 @@ class SqliteMessages:
             return message_from(row)
         return None
 
+    def judged(self, message_id: str) -> Message | None:
+        """The message if it is final, or None."""
+        sql = (
+            f"SELECT {MESSAGE_COLUMNS} FROM messages "  # noqa: S608 - constant columns
+            "WHERE id = ? AND status IN ('completed', 'failed')"
+        )
+        for row in self._connection.execute(sql, (message_id,)):
+            return message_from(row)
+        return None
+
     def pending_create(self, schedule_id: str) -> Message | None:
         """The create of this schedule that has not been judged yet, or None."""
         sql = (

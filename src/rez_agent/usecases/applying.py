@@ -15,7 +15,7 @@ from typing import Any
 
 from rez_agent.domain.command import CommandAction, Message
 from rez_agent.domain.due import passed_in
-from rez_agent.domain.errors import Conflict, NotFound, RezError
+from rez_agent.domain.errors import Conflict, Invalid, NotFound, RezError
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason
 from rez_agent.domain.instants import floor_second, to_seconds
 from rez_agent.domain.policies import Overlap
@@ -33,9 +33,9 @@ Handler = Callable[[Ports, Message, datetime], Result]
 
 def apply(ports: Ports, message: Message) -> Message:
     """Judge and carry out a command; the message tells what became of it, and is saved."""
-    stored = ports.messages.get(message.id)  # a topic may hand the same message over again
-    if stored is not None and stored.status.final:
-        return stored
+    judged = ports.messages.judged(message.id)  # a topic may hand the same message over again
+    if judged is not None:
+        return judged
     now = ports.clock.now()
     try:
         done = message.completed(now, _HANDLERS[message.request.action](ports, message, now))
@@ -46,14 +46,13 @@ def apply(ports: Ports, message: Message) -> Message:
 
 
 def _create(ports: Ports, message: Message, _now: datetime) -> Result:
-    request = message.request
     definition = message.checked
     if definition is None:
-        document = request.schedule or {}
+        document = message.request.schedule or {}
         definition, _ = checked_definition(document, now=message.created_date, actions=ports.actions)
     schedule = created(
         definition,
-        schedule_id=request.schedule_id or "",
+        schedule_id=message.schedule_id or "",
         created_by=message.created_by,
         now=message.created_date,
         target=ports.actions.target(definition.target_type, definition.payload),
@@ -231,7 +230,11 @@ def _record_pause(ports: Ports, before: Schedule, until: datetime) -> None:
     of ``until`` is no longer part of the pause."""
     if before.pause is None:
         return
-    passed = passed_in(before.occurrences, to_seconds(before.pause.since) + 1, to_seconds(until) - 1)
+    try:
+        occurrences = before.occurrences
+    except Invalid:  # its zone has left the tz database: nobody can say what passed
+        return
+    passed = passed_in(occurrences, to_seconds(before.pause.since) + 1, to_seconds(until) - 1)
     if passed is not None:
         detail = before.pause.reason or f"paused by {before.pause.by}"
         ports.ledger.add([skipped_execution(before, passed, Reason.PAUSED, until, detail=detail)])

@@ -6,6 +6,7 @@ revision that moved on) is judged when the command is applied; the message tells
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,12 +41,12 @@ def submit(
     checked = _checked(ports, caller, request, now, quota)
     message = Message(
         id=ports.random.new_id("msg", now),
-        request=checked.request,
+        request=request,
         created_by=caller.name,
         admin=caller.admin,
         created_date=now,
         updated_date=now,
-        schedule_id=checked.request.schedule_id,
+        schedule_id=checked.schedule_id,
         checked=checked.definition,
     )
     ports.messages.add(message)
@@ -55,10 +56,11 @@ def submit(
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A request that may be accepted, with the ids it is about; a create's definition; warnings."""
+    """What was found of a request that may be accepted: the schedule that it is about, warnings, and a
+    create's definition."""
 
-    request: ScheduleCreationRequest
-    warnings: list[Problem]
+    schedule_id: str | None
+    warnings: Sequence[Problem] = ()
     definition: ScheduleDefinition | None = None
 
 
@@ -69,22 +71,17 @@ def _checked(
         case CommandAction.CREATE:
             return _checked_create(ports, caller, request, now, quota)
         case CommandAction.UPDATE:
-            return _Checked(request, _checked_update(ports, caller, request, now))
+            return _Checked(request.schedule_id, _checked_update(ports, caller, request, now))
         case CommandAction.RETRY | CommandAction.CANCEL:
             execution = execution_for(ports, caller, request.execution_id or "")
-            return _Checked(_about(request, execution.schedule_id), [])
+            return _Checked(execution.schedule_id)
         case CommandAction.REDRIVE:
             if request.schedule_id is not None:
                 schedule_for(ports, caller, request.schedule_id)
-            return _Checked(request, [])
+            return _Checked(request.schedule_id)
         case _:
             _check_change(ports, caller, request, now)
-            return _Checked(request, [])
-
-
-def _about(request: ScheduleCreationRequest, schedule_id: str) -> ScheduleCreationRequest:
-    """The request with the id of the schedule it is about."""
-    return request.model_copy(update={"schedule_id": schedule_id})
+            return _Checked(request.schedule_id)
 
 
 def _checked_create(
@@ -96,7 +93,7 @@ def _checked_create(
     if ports.schedules.living(caller.name) >= quota:
         raise QuotaExceeded(f"You have {quota} schedules, as many as allowed. Delete some first.")
     schedule_id = request.schedule_id or ports.random.new_id("sch", now)
-    return _Checked(_about(request, schedule_id), warnings, definition)
+    return _Checked(schedule_id, warnings, definition)
 
 
 def _checked_update(
