@@ -32,6 +32,9 @@ GRACE_SECONDS = 10.0
 CHECKED_FIRST_BYTES = 64 * 1024 * 1024
 """A database up to this size is checked before the server is ready; a larger one in the background."""
 
+HTTP_GRACE_SECONDS = 5
+"""What requests under way get to be answered in."""
+
 BACKLOG = 2_048
 GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
@@ -77,7 +80,14 @@ async def _serve(
             refresh_metrics=host.refresh_metrics,
         )
         server = _Server(
-            uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, backlog=BACKLOG)
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                timeout_graceful_shutdown=HTTP_GRACE_SECONDS,
+                log_config=None,
+                access_log=False,
+                backlog=BACKLOG,
+            )
         )
         server.stop_on_signals()
         url = _url(settings, listener)
