@@ -33,7 +33,8 @@ SCHEMA_1 = (Path(__file__).parent / "schema_1.sql").read_text()
 OLD_DATA = """
 INSERT INTO schedules VALUES (1, 'sch_old', 'ann', 'report', 'active', 'cron(0 * * * ? *)', 'Europe/London',
     'web_action', 'target', 'from of old', '["a"]', NULL, NULL, '{"overlap":"queue"}',
-    '{"target":"target"}', NULL, 1780300000000, 1780300000000, 3, NULL, NULL, 1780315200000, 1780315200000, NULL, 0);
+    '{"target":"target"}', NULL, 1780300000000, 1780300000000,
+    3, NULL, NULL, 1780315200000, 1780315200000, NULL, 0);
 INSERT INTO schedule_tags VALUES ('a', 1);
 INSERT INTO owners VALUES ('ann', 1);
 INSERT INTO executions (id, schedule_id, owner, scheduled, status, cause, target_type, target, revision,

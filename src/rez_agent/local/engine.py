@@ -122,7 +122,10 @@ def take_due(ports: LocalPorts, now: datetime, limit: int = BATCH) -> Taken:
     paused = [row for row in rows if row[9] == "paused"]
     fire(connection, [row for row in rows if row[9] != "paused"], at)
     for row in paused:
-        _resume_itself(ports, row[1])
+        try:
+            _resume_itself(ports, row[1])
+        except Invalid as error:  # the zone has left the tz database
+            connection.execute(_BREAK, (row[0], error.message))
     ports.signals.work |= bool(rows)
     ((next_wake,),) = fetch(connection, "SELECT min(wake_at) FROM schedules WHERE wake_at IS NOT NULL")
     return Taken(len(rows), next_wake is not None and next_wake <= at, next_wake)

@@ -168,40 +168,41 @@ def claim(
     look_again: int | None = None
     taken: dict[str, int] = {}
     chosen: list[int] = []
-    lanes = _lanes(connection, after)
+    lanes, continue_after = _lanes(connection, after)
     for lane in lanes:
         room = min(capacity - len(chosen), free_for(lane.target) - taken.get(lane.target, 0))
         if lane.visible > at:
             look_again = lane.visible if look_again is None else min(look_again, lane.visible)
         elif room > 0:
-            seqs = _ready(connection, lane, at, room)
+            seqs, expired = _ready(connection, lane, at, room)
             taken[lane.target] = taken.get(lane.target, 0) + len(seqs)
             chosen += seqs
-    cut = len(lanes) >= LANES_AT_ONCE
-    return Claim(
-        _lease(connection, chosen, at),
-        at if cut and not chosen else look_again,
-        max(lane.target for lane in lanes) if cut else "",
-    )
+            look_again = at if expired else look_again  # fresh work may wait behind
+    if continue_after and not chosen:
+        look_again = at
+    return Claim(_lease(connection, chosen, at), look_again, continue_after)
 
 
-def _lanes(connection: apsw.Connection, after: str) -> list[Lane]:
-    """The lanes that have work, on time first."""
-    found = []
+def _lanes(connection: apsw.Connection, after: str) -> tuple[list[Lane], str]:
+    """The lanes that have work, on time first, and the target up to which none is left out where there are
+    more (empty: there are not)."""
+    found: list[Lane] = []
+    cuts: list[str] = []
     for late in (0, 1):
         rows = fetch(connection, _LANES, (late, after, LANES_AT_ONCE))
         found += [Lane(target, late, visible) for target, visible in rows]
-    return found
+        cuts += [rows[-1][0]] if len(rows) >= LANES_AT_ONCE else []
+    return found, min(cuts, default="")
 
 
-def _ready(connection: apsw.Connection, lane: Lane, at: int, room: int) -> list[int]:
-    """The lane's executions that may start; those that are too old end here."""
+def _ready(connection: apsw.Connection, lane: Lane, at: int, room: int) -> tuple[list[int], bool]:
+    """The lane's executions that may start; those that are too old end here, which is told."""
     rows = fetch(connection, _READY, (lane.late, lane.target, at, room))
     expired = [seq for seq, expires, _ in rows if expires < at]
     if expired:
         ended = fetch(connection, _EXPIRE, (dumps(expired), at))
         release_held(connection, sorted({row[0] for row in ended}), at)
-    return [seq for seq, expires, _ in rows if expires >= at]
+    return [seq for seq, expires, _ in rows if expires >= at], bool(expired)
 
 
 def _lease(connection: apsw.Connection, seqs: list[int], at: int) -> list[Claimed]:
