@@ -169,7 +169,7 @@ def at(seconds: float) -> str:
 
 
 def eventually(holds: Callable[[], bool], within: float, what: str, *, every: float = POLL_SECONDS) -> None:
-    """Look ``every`` so many seconds until it holds. Fails when it does not hold ``within`` so many seconds."""
+    """Look ``every`` so many seconds until it holds; fails when it does not ``within`` so many."""
     end = time.monotonic() + within
     while not holds():
         assert time.monotonic() < end, f"not within {within} s: {what}"

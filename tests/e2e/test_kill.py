@@ -96,7 +96,7 @@ def created(server: Program, target: Recorder, drawn: random.Random) -> Promised
 
 
 def once(target: Recorder, name: str, due: int) -> dict[str, Any]:
-    """A schedule whose target's path tells when it is due and how it is named; one in ten calls answers slowly."""
+    """A schedule whose path tells when it is due and how it is named. One in ten targets is slow."""
     slow = "/slow/0.3" if name.endswith("7") else ""
     return web_action(name, at(due), target.url(f"{slow}/{due}/{name}"))
 
