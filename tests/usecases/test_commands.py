@@ -48,6 +48,13 @@ def test_a_create_may_bring_its_id(rig: Rig) -> None:
     assert message.schedule_id == "sch_mine"
 
 
+@pytest.mark.parametrize("unfit", ["mine", "sch_", "sch_a_1", "sch_A", "sch_" + "a" * 65, "sch_a/b", "sch_ü"])
+def test_an_id_that_could_be_taken_for_another_is_refused(rig: Rig, unfit: str) -> None:
+    """Ids of executions begin with their schedule's: one must never be the beginning of another."""
+    found = refused(rig, Invalid, action="create", schedule=definition_of(), schedule_id=unfit)
+    assert found == [("invalid_value", "/schedule_id")]
+
+
 def test_warnings_are_for_the_caller_and_refuse_nothing(rig: Rig) -> None:
     never = definition_of(schedule_expression="cron(0 12 30 2 ? *)")
     request = ScheduleCreationRequest.model_validate({"action": "create", "schedule": never})

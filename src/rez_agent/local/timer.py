@@ -88,6 +88,7 @@ class Timer:
     async def tick(self) -> bool:
         """One look: whether more is due at once."""
         self._wake.clear()
+        self._next_wake = None  # whatever is armed during this look must be looked at again
         now = self._clock.now()
         await self._watch_for_step(now)
         taken = await self._write(lambda ports: take_due(ports, now))

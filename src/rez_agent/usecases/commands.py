@@ -6,6 +6,7 @@ revision that moved on) is judged when the command is applied; the message tells
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ from rez_agent.usecases.checking import checked_definition, checked_payload
 
 BEFORE = timedelta(microseconds=1)
 """Makes an exclusive lower bound inclusive."""
+
+_SCHEDULE_ID = re.compile("sch_[0-9a-z]{1,64}")
+_UNFIT_ID = "A schedule's id is 'sch_' and 1 to 64 of a-z 0-9. Leave it out to be given one."
 
 SCHEDULES_PER_OWNER = 2_000_000
 """The quota of living schedules per owner, unless the host's settings say otherwise."""
@@ -88,6 +92,8 @@ def _checked_create(
     ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime, quota: int
 ) -> _Checked:
     definition, warnings = checked_definition(request.schedule or {}, now=now, actions=ports.actions)
+    if request.schedule_id is not None and _SCHEDULE_ID.fullmatch(request.schedule_id) is None:
+        raise Invalid(_UNFIT_ID, problems=[Problem("invalid_value", _UNFIT_ID, "/schedule_id")])
     if ports.schedules.named(caller.name, definition.name) is not None:
         raise name_taken(definition.name)
     if ports.schedules.living(caller.name) >= quota:
