@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -92,6 +93,7 @@ def why_refused(address: Address) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4_096)
 def read_address(text: str) -> Address | None:
     """The address that ``text`` writes in its usual form, or None."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Coroutine
 from threading import Lock
 from typing import Any
@@ -18,7 +19,7 @@ from rez_agent.actions.urls import address_problem
 from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.errors import Problem
 
-_CACHED = 16_384
+_CACHED = 24_576
 """Requests remembered, at about 2 KiB each."""
 
 _CACHED_TEXT_MAX = 4_096
@@ -31,7 +32,8 @@ class HttpAction:
         self._sender = sender
         self._allowed = allowed
         self._keeping = Lock()
-        self._cached: dict[str, HttpRequest | list[Problem]] = {}
+        self._recent: dict[str, HttpRequest | list[Problem]] = {}
+        self._older: dict[str, HttpRequest | list[Problem]] = {}
 
     def check(self, payload: Payload) -> list[Problem]:
         """All that is wrong with the payload; secrets must exist and be bound to the request's host."""
@@ -60,21 +62,29 @@ class HttpAction:
         try:
             text = text or to_json(payload).decode()
         except (ValueError, RecursionError):
-            return [Problem("invalid_value", "The payload is not JSON.")]
-        request = self._cached.get(text)
+            return _read_odd(payload)
+        request = self._recent.get(text) or self._older.get(text)
         if request is None:
             request = read_request(payload)
             self._keep(text, request)
         return request
 
     def _keep(self, text: str, request: HttpRequest | list[Problem]) -> None:
-        """Remember a request, in place of the one remembered longest. Safe from any thread."""
+        """Remember a request; when half of what may be remembered is new, the older half is forgotten."""
         if len(text) > _CACHED_TEXT_MAX:
             return
-        with self._keeping:
-            self._cached[text] = request
-            if len(self._cached) > _CACHED:
-                del self._cached[next(iter(self._cached))]
+        if len(self._recent) >= _CACHED // 2:
+            self._older, self._recent = self._recent, {}
+        self._recent[text] = request
+
+
+def _read_odd(payload: Payload) -> HttpRequest | list[Problem]:
+    """A payload that can't be written in UTF-8, or is no JSON at all."""
+    try:
+        json.dumps(payload)
+    except (TypeError, ValueError, RecursionError):
+        return [Problem("invalid_value", "The payload is not JSON.")]
+    return read_request(payload)
 
 
 def target_of(request: HttpRequest) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from datetime import UTC, datetime
 from random import Random as Generator
@@ -39,7 +39,7 @@ class SystemRandom:
 
     def new_id(self, prefix: str, now: datetime) -> str:
         """``{prefix}_`` and 26 characters: 48 bits of milliseconds, 80 of chance, in Crockford's base 32."""
-        return f"{prefix}_{encoded(to_ms(now), secrets.randbits(_RANDOM_BITS))}"
+        return f"{prefix}_{encoded(to_ms(now), int.from_bytes(os.urandom(_RANDOM_BITS // 8)))}"
 
 
 def encoded(milliseconds: int, chance: int) -> str:

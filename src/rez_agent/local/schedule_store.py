@@ -37,6 +37,14 @@ _UPDATE = (
     f"WHERE id = ?1 AND revision = ?{_COUNT + 1}"
 )
 
+Conditions = list[str]
+Values = list[Any]
+
+_TAGGED = (
+    "(SELECT seq AS tagged FROM schedule_tags WHERE tag = ?) t "
+    "CROSS JOIN schedules ON schedules.seq = t.tagged"
+)
+
 _ORDERS = {
     "created_date": ("seq", "1"),
     "name": ("name, owner, seq", "1"),
@@ -105,17 +113,16 @@ class SqliteSchedules:
     def list(self, query: ScheduleQuery) -> Page[Schedule]:
         """A page."""
         where, values = _conditions(query)
-        order = query.order.removeprefix("-")
-        columns, condition = _ORDERS[order]
+        columns, condition = _ORDERS[query.order.removeprefix("-")]
         where.append(condition)
-        total, exact = counted(self._connection, "schedules", " AND ".join(where), values)
+        source, total, exact = self._counted(query, where, values)
         names, down = columns.split(", "), query.order.startswith("-")
         if query.cursor:
             where.append(f"({columns}) {'<' if down else '>'} ({', '.join('?' * len(names))})")
             values += position_of(query.cursor, _identity(query), len(names))
         ordering = ", ".join(f"{name} DESC" if down else name for name in names)
         sql = (
-            f"SELECT {SCHEDULE_COLUMNS}, {columns} FROM schedules "  # noqa: S608 - only constants
+            f"SELECT {SCHEDULE_COLUMNS}, {columns} FROM {source} "  # noqa: S608 - only constants
             f"WHERE {' AND '.join(where)} ORDER BY {ordering} LIMIT {query.limit + 1}"
         )
         rows = self._connection.execute(sql, tuple(values)).fetchall()
@@ -123,6 +130,18 @@ class SqliteSchedules:
         page = rows[: query.limit]
         cursor = cursor_for(_identity(query), page[-1][-len(names) :]) if more else None
         return Page(tuple(self._schedule(row) for row in page), cursor, total, exact)
+
+    def _counted(self, query: ScheduleQuery, where: Conditions, values: Values) -> tuple[str, int, bool]:
+        """The total, whether it is exact, and where the page is to be read from. A rare tag is read from its
+        own rows; a common one is looked up along the list's order, so that no page reads all of it."""
+        if query.tag is None:
+            return "schedules", *counted(self._connection, "schedules", " AND ".join(where), values)
+        values.insert(0, query.tag)
+        total, exact = counted(self._connection, _TAGGED, " AND ".join(where), values)
+        if exact:
+            return _TAGGED, total, exact
+        where.insert(0, "EXISTS (SELECT 1 FROM schedule_tags t WHERE t.tag = ? AND t.seq = schedules.seq)")
+        return "schedules", total, exact
 
     def _values(self, schedule: Schedule) -> tuple[Any, ...]:
         definition = schedule.definition
@@ -212,7 +231,6 @@ def _conditions(query: ScheduleQuery) -> tuple[list[str], list[Any]]:
     else:
         given(query.status, "status <> 'active' AND status = ?", query.status.value)
     given(query.owner, "owner = ?")
-    given(query.tag, "seq IN (SELECT seq FROM schedule_tags WHERE tag = ?)")
     if query.target_type is TargetType.WEB_ACTION:
         where.append("target_type = 'web_action'")
     elif query.target_type is not None:
