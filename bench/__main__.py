@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def next_figures() -> list[Figure]:
 
 def _times_faster(
     zone: str | None,
-    rivals: dict[str, Callable[[expressions.Case], expressions.Chains | None]],
+    rivals: Mapping[str, Callable[[expressions.Case], expressions.Chains | None]],
 ) -> dict[str, float]:
     engines = {"rez-agent": expressions.ours(zone), **rivals}
     table = expressions.compare("", "rez-agent", engines, chain_length=20, chains=20, repetitions=PAIRS)

@@ -32,7 +32,7 @@ def run() -> list[Figure]:
     one_by_one, in_batches, added = interleaved(singles, batches, rival)
     return [
         median_figure(NAME, "REST, single requests, 64 at a time", one_by_one, "a second"),
-        median_figure(NAME, "REST, batches of 1,000", in_batches, "a second"),
+        median_figure(NAME, "REST, batches of 1,000, 4 at a time", in_batches, "a second"),
         median_figure(NAME, "APScheduler 3, add_job in its process", added, "a second"),
         _ratio("single requests / add_job", one_by_one, added, OF_SINGLES),
         _ratio("batches / add_job", in_batches, added, OF_BATCHES),
