@@ -12,7 +12,7 @@ import apsw
 from pydantic_core import to_json
 
 from rez_agent.domain.action import Timings
-from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
+from rez_agent.domain.command import CommandAction, Message, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.execution import Attempt, Cause, Execution, ExecutionStatus, Reason, Span
 from rez_agent.domain.instants import from_ms, to_ms
@@ -246,6 +246,8 @@ MESSAGE_COLUMNS = (
 
 def request_text(request: ScheduleCreationRequest) -> str:
     """A command as it travels."""
+    if request.action is CommandAction.CREATE and request.schedule_id is None:
+        return dumps({"action": "create", "schedule": request.schedule})  # by far the most frequent
     return request.model_dump_json(exclude_defaults=True, by_alias=True)
 
 

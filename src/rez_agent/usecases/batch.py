@@ -66,4 +66,4 @@ def _request(item: Item) -> ScheduleCreationRequest:
         raise item
     if not isinstance(item, dict):
         raise Invalid("Each schedule must be a JSON object.", code="wrong_type")
-    return ScheduleCreationRequest(action=CommandAction.CREATE, schedule=item)
+    return ScheduleCreationRequest.model_construct(action=CommandAction.CREATE, schedule=item)

@@ -33,7 +33,7 @@ _INTEGER_DIGITS = 20
 _FLOAT_DIGITS = 400
 """Characters of a number: more can't be in range, and reading long ones takes quadratic time."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
