@@ -171,7 +171,10 @@ class Worker:
             put_back(ports.connection, leases, ports.clock.now())
             return Claim([])
 
-        await self._write(record)
+        try:
+            await self._write(record)
+        except Exception as error:  # noqa: BLE001 - the next start takes back what could not be recorded
+            log.error("ends_not_recorded", action="ends_not_recorded", error=str(error))  # noqa: TRY400
 
     async def _run(self) -> None:
         while not self._stopping:
