@@ -424,7 +424,8 @@ def test_options_of_the_server_can_stand_in_the_environment(tmp_path: Path, targ
     assert process.returncode == 0
 
 
-def test_the_demo_shows_real_calls_retries_and_an_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_shows_real_calls_retries_and_an_end(tmp_path: Path, stop: signal.Signals) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -436,7 +437,7 @@ def test_the_demo_shows_real_calls_retries_and_an_end(tmp_path: Path) -> None:
         told: list[str] = []
         while not story_is_told(told):
             told.append(json.loads(process.stdout.readline())["text"])
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
     text = "\n".join(told)

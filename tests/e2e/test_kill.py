@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from rez_agent.local.worker import AHEAD
 from tests.e2e.conftest import Serve
 from tests.e2e.program import Program, at, eventually, web_action
 from tests.e2e.recorder import Received, Recorder
@@ -39,8 +40,8 @@ SPREAD_SECONDS = KILLS * 2.2
 """The due times are spread over about as long as the killing takes."""
 
 SLOTS = 10
-LEASED_AT_MOST = 2 * SLOTS
-"""What one kill can cost: executions leased to run, and as many again leased ahead for a quick target."""
+LEASED_AT_MOST = SLOTS * (1 + AHEAD)
+"""What one kill can cost: executions leased to run, and those leased ahead for a quick target."""
 
 BETWEEN_SINGLES_SECONDS = 0.05
 PATIENCE_SECONDS = 120.0
