@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
 from rez_agent.actions.references import Ref, read_reference
 from rez_agent.domain.action import Work
 from rez_agent.domain.errors import Problem
+from rez_agent.domain.instants import rfc3339
 from rez_agent.domain.reading import pointer_to
 
 HEADERS_MAX = 64
@@ -105,9 +107,13 @@ def work_headers(work: Work) -> dict[str, str]:
         "Idempotency-Key": work.idempotency_key,
         "X-Rez-Execution-Id": work.execution_id,
         "X-Rez-Schedule-Id": work.schedule_id,
-        "X-Rez-Scheduled-Time": work.scheduled_time.isoformat().replace("+00:00", "Z"),
+        "X-Rez-Scheduled-Time": _spelled(work.scheduled_time),
         "X-Rez-Attempt": str(work.attempt),
     }
+
+
+_spelled = lru_cache(maxsize=1_024)(rfc3339)
+"""Work that falls due together shares its time."""
 
 
 def _twice(name: str, pointer: str, seen: set[str]) -> Problem | None:

@@ -175,7 +175,8 @@ def _conditions(query: ExecutionQuery) -> tuple[list[str], list[Any]]:
     where: list[str] = ["1"]
     values: list[Any] = []
     if query.owner is not None:
-        where.append("owner = ?")
+        # the plus keeps the planner from reading all that the owner has for one schedule's history
+        where.append("+owner = ?" if query.schedule_id is not None else "owner = ?")
         values.append(query.owner)
     if query.schedule_id is not None:
         where.append("id >= ? AND id < ? AND schedule_id = ?")  # one id may begin with another
@@ -208,7 +209,9 @@ def _status_condition(status: ExecutionStatus) -> str:
 
 
 def _reason_condition(reason: Reason) -> str:
-    return f"reason = '{reason.value}' AND status IN ('failed', 'cancelled', 'skipped')"
+    cancelled = reason in (Reason.CANCELLED, Reason.SCHEDULE_DELETED)
+    status = ExecutionStatus.CANCELLED if cancelled else ExecutionStatus.SKIPPED
+    return f"reason = '{reason.value}' AND {_status_condition(status)}"
 
 
 def _identity(query: ExecutionQuery) -> str:

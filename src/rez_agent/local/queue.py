@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import apsw
@@ -214,6 +215,10 @@ def _lease(connection: apsw.Connection, seqs: list[int], at: int) -> list[Claime
     return [_claimed(row, blobs) for row in fetch(connection, _CLAIMED, (text,))]
 
 
+_instant = lru_cache(maxsize=4_096)(from_ms)
+"""Executions that fall due together share their instants."""
+
+
 def _claimed(row: Row, blobs: SqliteBlobs) -> Claimed:
     text: str = row[12] if row[12] is not None else blobs.get(row[13]).decode()
     payload: Mapping[str, Any] = json.loads(text)
@@ -224,7 +229,7 @@ def _claimed(row: Row, blobs: SqliteBlobs) -> Claimed:
         owner=row[3],
         target_type=row[4],
         payload=payload,
-        scheduled_time=from_ms(row[5]),
+        scheduled_time=_instant(row[5]),
         attempt=row[6],
         idempotency_key=row[0],
         payload_text=text,
@@ -235,8 +240,8 @@ def _claimed(row: Row, blobs: SqliteBlobs) -> Claimed:
         target=row[8],
         tries=row[9],
         retry=policies_from(row[11]).retry,
-        due_at=from_ms(row[14]),
-        expires_at=from_ms(row[10]),
+        due_at=_instant(row[14]),
+        expires_at=_instant(row[10]),
     )
 
 
