@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +69,9 @@ def test_lateness_and_duration_are_known_once_there_is_something_to_know() -> No
     done = replace(waiting, started_at=NOON + timedelta(seconds=2), finished_at=NOON + timedelta(seconds=5))
     assert done.lateness == timedelta(seconds=2)
     assert done.duration == timedelta(seconds=3)
+
+
+def test_the_page_of_states_shows_exactly_the_moves_that_are_allowed() -> None:
+    page = (Path(__file__).parents[2] / "docs/explanation/states.md").read_text()
+    told = set(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE))
+    assert told == {(before.value, after.value) for before, moves in MOVES.items() for after in moves}
