@@ -131,6 +131,22 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert main(arguments) == 2
 
 
+@pytest.mark.parametrize(
+    "arguments", [["show", "\udcff"], ["list", "--tag", "\udcff"], ["list", "--key", "a\nb"]]
+)
+def test_what_can_not_be_sent_ends_with_2_and_no_traceback(arguments: list[str]) -> None:
+    with loopback(lambda _: Reply(document=EMPTY)) as server:
+        assert main([*arguments, "--url", server.url]) == 2
+    assert server.asked == []
+
+
+def test_a_name_is_never_taken_for_another() -> None:
+    others = EMPTY | {"items": [{"id": "sch_b", "name": "b"}]}
+    with loopback(lambda _: Reply(document=others)) as server:
+        assert main(["delete", "", "--url", server.url]) == 1
+    assert [asked.method for asked in server.asked] == ["GET"]
+
+
 def test_an_unfit_address_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--url", "localhost:8080"]) == 2
     assert "http://127.0.0.1:8080" in capsys.readouterr().err

@@ -20,7 +20,14 @@ FAILED = {
     "duration_ms": 3,
     "finished_at": "2026-03-08T07:30:00.100Z",
 }
-SUCCEEDED = {**FAILED, "number": 2, "outcome": "succeeded", "response_status": 200, "duration_ms": 14}
+SUCCEEDED = {
+    **FAILED,
+    "number": 2,
+    "started_at": "2026-03-08T07:30:01.300Z",
+    "outcome": "succeeded",
+    "response_status": 200,
+    "duration_ms": 14,
+}
 
 
 def test_the_demo_takes_another_port_when_its_own_is_in_use() -> None:
@@ -48,6 +55,12 @@ def test_a_retry_and_its_end_are_told_once() -> None:
     ]
     assert list(story.sentences([done])) == []
     assert story.told_all("flaky")
+
+
+def test_attempts_that_were_missed_between_two_looks_are_told_with_their_waits() -> None:
+    again = {**SUCCEEDED, "started_at": "2026-03-08T07:30:00.300Z"}
+    done = execution(status="succeeded", attempts=[FAILED, again])
+    assert next(Story({"sch_1": "x"}).sentences([done])) == "x: attempt 1 failed (503); tried again in 200 ms"
 
 
 def test_what_failed_for_good_says_why() -> None:

@@ -109,6 +109,37 @@ def test_many_are_sent_in_requests_that_the_api_takes(tmp_path: Path) -> None:
     assert all(len(asked.body) < 4 * 1024 * 1024 for asked in server.asked)
 
 
+def test_one_item_that_spoils_its_request_is_found_and_the_others_are_created(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def reply(asked: Asked) -> Reply:
+        if any(one["name"] == "deep" for one in asked.document["schedules"]):
+            return Reply(400, {"status": 400, "code": "too_deep", "detail": "Nested too deep."})
+        return batch(asked)
+
+    names = ["a", "b", "deep", "c", "d"]
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines(*(DEFINITION | {"name": name} for name in names)), encoding="utf-8")
+    with loopback(reply) as server:
+        assert main(["import", str(file), "--url", server.url]) == 1
+    told = capsys.readouterr().err
+    assert "line 3 (deep): Nested too deep." in told
+    assert "4 created, 1 failed" in told
+
+
+@pytest.mark.parametrize("line", ['{"name": "\\ud800"}', '{"name": NaN}', "[" * 100_000])
+def test_what_the_api_could_not_read_spoils_only_its_line(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines(DEFINITION) + line + "\n", encoding="utf-8")
+    with loopback(batch) as server:
+        assert main(["import", str(file), "--url", server.url]) == 1
+    told = capsys.readouterr().err
+    assert "line 2: It is not JSON" in told
+    assert "1 created, 1 failed" in told
+
+
 def test_a_dry_run_sends_nothing_and_prints_what_would_be_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

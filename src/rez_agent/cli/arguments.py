@@ -108,9 +108,9 @@ def json_object(text: str, option: str) -> dict[str, Any]:
 
 def content(text: str, option: str) -> str:
     """The text itself, the content of ``@FILE``, or standard input for ``-``."""
-    if text == "-":
-        return sys.stdin.read()
-    return file_text(text[1:], option) if text.startswith("@") else text
+    if text == "-" or text.startswith("@"):
+        return file_text(text.removeprefix("@"), option)
+    return text
 
 
 def file_text(name: str, option: str) -> str:

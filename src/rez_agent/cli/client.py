@@ -69,7 +69,7 @@ class Client:
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = TIMEOUT_SECONDS) -> None:
         self.url = checked_url(url)
-        self._key = key
+        self._key = checked_key(key)
         self._timeout = timeout
         handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
         if is_loopback(self.url):
@@ -203,6 +203,17 @@ def checked_url(url: str) -> str:
         text = f"--url {url!r} is not a server's address: write http://127.0.0.1:8080 or https://HOST."
         raise Invalid(text, code="invalid_url")
     return url.rstrip("/")
+
+
+def checked_key(key: str | None) -> str | None:
+    """``key`` without blanks around it, None for none. Raises Invalid for what no header can carry."""
+    if key is None or not key.strip():
+        return None
+    if not all("!" <= character <= "~" for character in key.strip()):
+        raise Invalid(
+            "The key has characters that no key has: compare --key or REZ_API_KEY.", code="invalid_key"
+        )
+    return key.strip()
 
 
 def is_loopback(url: str) -> bool:

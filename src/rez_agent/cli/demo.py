@@ -42,10 +42,20 @@ _EXPLAINED = {
 
 def run_demo(session: Session, *, port: int | None, seconds: float | None, data_dir: Path | None) -> None:
     """Serve, and tell what happens, until Ctrl-C, SIGTERM or ``seconds`` have passed."""
+    voice = Voice(session)
+    narrator = Narrator(voice, seconds)
+    for number in (signal.SIGINT, signal.SIGTERM):  # until the server minds them itself
+        signal.signal(number, lambda _number, _frame: narrator.over.set())
+    _serve_and_tell(narrator, voice, port, data_dir)
+    if narrator.failure is not None:
+        raise narrator.failure
+    voice.say_all(_farewell())
+
+
+def _serve_and_tell(narrator: Narrator, voice: Voice, port: int | None, data_dir: Path | None) -> None:
     from rez_agent.local.serve import serve  # noqa: PLC0415 - the server's libraries are heavy
     from rez_agent.local.settings import LocalSettings  # noqa: PLC0415
 
-    voice = Voice(session)
     with _data(data_dir) as directory, target_server(voice.say) as target:
         settings = LocalSettings(
             port=free_port() if port is None else port,
@@ -53,14 +63,10 @@ def run_demo(session: Session, *, port: int | None, seconds: float | None, data_
             allow_target=("127.0.0.1",),
             log_level="error",
         ).checked()
-        told = Narrator(voice, target, seconds)
         try:
-            serve(settings, on_ready=told.begin)
+            serve(settings, on_ready=lambda url: narrator.begin(url, target))
         finally:
-            told.end()
-    if told.failure is not None:
-        raise told.failure
-    voice.say_all(_farewell())
+            narrator.end()
 
 
 class Voice:
@@ -90,35 +96,39 @@ class Voice:
 class Narrator:
     """Creates the schedules once the server is ready, and tells what the ledger says."""
 
-    def __init__(self, voice: Voice, target: str, seconds: float | None) -> None:
+    def __init__(self, voice: Voice, seconds: float | None) -> None:
         self.failure: RezError | None = None
+        self.over = Event()
         self._voice = voice
-        self._target = target
         self._seconds = seconds
-        self._over = Event()
+        self._target = ""
+        self._stopped = False
         self._thread: Thread | None = None
 
-    def begin(self, url: str) -> None:
-        """The server is ready at ``url``."""
+    def begin(self, url: str, target: str) -> None:
+        """The server is ready at ``url``; the schedules are to call ``target``."""
+        self._target = target
         self._thread = Thread(target=self._tell, args=(url,), name="demo-story", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
         """The server has stopped: stop telling."""
-        self._over.set()
+        self._stopped = True
+        self.over.set()
         if self._thread is not None:
             self._thread.join(5)
 
     def _tell(self, url: str) -> None:
         ends = time.monotonic() + (self._seconds or float("inf"))
         try:
-            self._story(Client(url), ends)
+            if not self.over.is_set():
+                self._story(Client(url), ends)
         except Unreachable as error:
-            if not self._over.wait(STOPS_WITHIN):  # else it was stopping, as it was asked to
+            if not self.over.wait(STOPS_WITHIN):  # else it was stopping, as it was asked to
                 self.failure = error
         except RezError as error:
             self.failure = error
-        if not self._over.is_set():
+        if not self._stopped:
             os.kill(os.getpid(), signal.SIGTERM)  # the way anyone stops the server
 
     def _story(self, client: Client, ends: float) -> None:
@@ -127,7 +137,7 @@ class Narrator:
         names = self._create(client)
         story = Story(names)
         hinted = False
-        while time.monotonic() < ends and not self._over.wait(LOOK_EVERY):
+        while time.monotonic() < ends and not self.over.wait(LOOK_EVERY):
             page: dict[str, Any] = client.get("/api/executions", limit=50).document
             for sentence in story.sentences(page["items"]):
                 self._voice.say(sentence)
@@ -141,7 +151,7 @@ class Narrator:
             with suppress(Unreachable):
                 client.get("/readyz")
                 return
-            self._over.wait(0.1)
+            self.over.wait(0.1)
         client.get("/readyz")
 
     def _forget(self, client: Client, name: str) -> None:

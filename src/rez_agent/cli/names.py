@@ -33,7 +33,8 @@ def find_schedule(client: Client, named: str) -> dict[str, Any]:
         found = _by_id(client, named)
         if found is not None:
             return found
-    listed: list[dict[str, Any]] = client.page("/api/schedules", name=named)["items"]
+    page = client.page("/api/schedules", name=named)
+    listed: list[dict[str, Any]] = [one for one in page["items"] if one["name"] == named]
     if len(listed) > 1:
         ids = ", ".join(f"{one['id']} (of {one.get('created_by')})" for one in listed)
         raise NotFound(

@@ -132,6 +132,11 @@ def guarded(session: Session, run: Callable[[], int | None]) -> int:
     except RezError as error:
         tell_error(session, error)
         return exit_code(error)
+    except UnicodeEncodeError:
+        tell_error(
+            session, Invalid("An argument holds bytes that are not text in UTF-8.", code="invalid_argument")
+        )
+        return WRONG
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # whoever read our output has left: typer ends quietly

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from rez_agent.cli.render import instant, length
+from rez_agent.cli.render import length
 
 Document = Mapping[str, Any]
 
@@ -40,11 +40,13 @@ class Story:
     def _attempted(self, name: str, execution: Document) -> Iterator[str]:
         told = self._attempts.get(execution["id"], 0)
         attempts = execution.get("attempts") or []
-        for attempt in attempts[told:]:
+        for at, attempt in enumerate(attempts[told:], start=told):
             if attempt["outcome"] == "succeeded":
                 continue  # the end of the execution tells of it
-            following = _retry(execution, attempt) if attempt is attempts[-1] else ""
-            yield f"{name}: attempt {attempt['number']} failed{_status(attempt)}{following}"
+            waits = execution["status"] == "queued" and execution.get("next_attempt_at")
+            following = attempts[at + 1]["started_at"] if at + 1 < len(attempts) else waits
+            again = f"; tried again in {_between(attempt['finished_at'], following)}" if following else ""
+            yield f"{name}: attempt {attempt['number']} failed{_status(attempt)}{again}"
         self._attempts[execution["id"]] = len(attempts)
 
     def _finished(self, name: str, execution: Document) -> Iterator[str]:
@@ -71,11 +73,9 @@ def _status(attempt: Document) -> str:
     )
 
 
-def _retry(execution: Document, attempt: Document) -> str:
-    following, ended = instant(execution.get("next_attempt_at")), instant(attempt["finished_at"])
-    if execution["status"] != "queued" or following is None or ended is None:
-        return ""
-    return f"; tried again in {length((following - ended).total_seconds())}"
+def _between(ended: str, following: str) -> str:
+    span = datetime.fromisoformat(following) - datetime.fromisoformat(ended)
+    return length(max(0.0, span.total_seconds()))
 
 
 def opening(now: datetime, target: str) -> list[dict[str, Any]]:

@@ -123,7 +123,7 @@ def _items(text: str, refused: list[Report]) -> Iterator[Item]:
     """The definitions of a file: a JSON array, or one a line. What can't be read is ``refused``."""
     if text.lstrip().startswith("["):
         try:
-            array = json.loads(text)
+            array = _read(text)
         except (ValueError, RecursionError) as error:
             raise Invalid(
                 f"The file begins with [ and is no JSON array: {error}.", code="invalid_argument"
@@ -134,9 +134,20 @@ def _items(text: str, refused: list[Report]) -> Iterator[Item]:
         if not line.strip():
             continue
         try:
-            yield Item(number, json.loads(line))
+            yield Item(number, _read(line))
         except (ValueError, RecursionError) as error:
             refused.append(_failed(number, "", "malformed_request", f"It is not JSON: {error}."))
+
+
+def _read(text: str) -> Any:
+    """JSON as the API takes it. Raises ValueError, also for NaN and for half a surrogate pair."""
+    document = json.loads(text, parse_constant=_no_constant)
+    json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _crontab_items(
@@ -160,7 +171,7 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
     chunk: list[Item] = []
     size = 0
     for item in items:
-        weight = len(json.dumps(item.definition, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 1
+        weight = len(json.dumps(item.definition, ensure_ascii=False).encode()) + 1
         if chunk and (len(chunk) == BATCH or size + weight > BATCH_BYTES):
             yield chunk
             chunk, size = [], 0
@@ -177,8 +188,11 @@ def _import(client: Client, chunk: list[Item], existing: Existing) -> list[Repor
             "POST", "/api/schedules/batch", {"schedules": [item.definition for item in chunk]}
         )
     except Refused as error:
-        if error.status in (401, 403, 429, 503):
+        if error.status not in (400, 413, 422):
             raise
+        if len(chunk) > 1:  # one bad item spoils a whole request: find it
+            half = len(chunk) // 2
+            return _import(client, chunk[:half], existing) + _import(client, chunk[half:], existing)
         return [_failed(item.line, _name(item), error.code, error.message) for item in chunk]
     return [
         _outcome(client, item, document, existing)
