@@ -62,6 +62,26 @@ def serve(
     log_level: Annotated[
         str, typer.Option("--log-level", envvar="REZ_LOG_LEVEL", help="debug, info, warning or error.")
     ] = "info",
+    ledger_days: Annotated[
+        int, typer.Option("--ledger-days", envvar="REZ_LEDGER_DAYS", help="Days of history that are kept.")
+    ] = 90,
+    ledger_per_schedule: Annotated[
+        int,
+        typer.Option(
+            "--ledger-per-schedule", envvar="REZ_LEDGER_PER_SCHEDULE", help="Executions kept of a schedule."
+        ),
+    ] = 10_000,
+    quota: Annotated[
+        int, typer.Option("--quota", envvar="REZ_QUOTA", help="Schedules that one owner may have.")
+    ] = 2_000_000,
+    requests_per_second: Annotated[
+        int,
+        typer.Option(
+            "--requests-per-second",
+            envvar="REZ_REQUESTS_PER_SECOND",
+            help="Requests that one key may make a second; 0: no limit.",
+        ),
+    ] = 1_000,
 ) -> int:
     """Run the server, until Ctrl-C or SIGTERM; what is under way then finishes or goes back."""
     from rez_agent.local.serve import serve as run  # noqa: PLC0415 - the server's libraries are heavy
@@ -77,6 +97,10 @@ def serve(
         target_concurrency=target_concurrency,
         heartbeat=heartbeat,
         log_level=log_level,
+        ledger_days=ledger_days,
+        ledger_per_schedule=ledger_per_schedule,
+        quota=quota,
+        requests_per_second=requests_per_second,
     ).checked()
     return run(settings, on_ready=lambda url: _ready(session, url, settings))
 

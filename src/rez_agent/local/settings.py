@@ -32,7 +32,7 @@ class LocalSettings:
     ledger_days: int = 90
     ledger_per_schedule: int = 10_000
     quota: int = 2_000_000
-    requests_per_second: int = 0
+    requests_per_second: int = 1_000
 
     @property
     def on_loopback(self) -> bool:
