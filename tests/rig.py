@@ -178,11 +178,6 @@ class Rig:
         """What a start does with the leases of the process before."""
         return self.do(lambda ports: queue.recover(ports.connection, self.clock.now(), all_leases=True))
 
-    def shift(self, seconds: float) -> None:
-        """What the host does with the queue when the wall clock was stepped."""
-        now, by = self.clock.now(), round(seconds * 1000)
-        self.do(lambda ports: queue.shift(ports.connection, now, by))
-
     def sweep(self, kept: Kept | None = None) -> int:
         """Sweeps until nothing more is to be done; how many slices it took."""
         sweep, slices = Sweep(kept or Kept()), 1

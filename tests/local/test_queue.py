@@ -351,7 +351,7 @@ def test_a_restart_finds_everything_that_was_queued(tmp_path: Path) -> None:
 
 # --- steps of the wall clock ---
 
-STEPS = [sign * seconds for seconds in (1, 60, 3_600, 86_400) for sign in (1, -1)]
+STEPS = [sign * seconds for seconds in (5, 60, 3_600, 86_400) for sign in (1, -1)]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -361,7 +361,6 @@ def test_a_retry_keeps_the_time_it_had_left(rig: Rig, step: int) -> None:
     rig.end(claimed, FAILED, draw=0.6)
     rig.clock.advance(seconds=2)
     rig.clock.step(seconds=step)
-    rig.shift(step)
     rig.clock.advance(seconds=3.999)
     assert rig.claim() == []
     rig.clock.advance(seconds=0.001)
@@ -373,7 +372,6 @@ def test_what_is_ready_stays_ready_and_expires_when_it_would_have(rig: Rig, step
     ready, doomed = queue(rig, "a", "b")
     rig.clock.advance(minutes=59)
     rig.clock.step(seconds=step)
-    rig.shift(step)
     (claimed,) = rig.claim(capacity=1)
     assert claimed.work.execution_id == ready.id
     rig.clock.advance(seconds=60.001)
@@ -386,7 +384,6 @@ def test_what_runs_keeps_its_lease(rig: Rig, step: int) -> None:
     (execution,) = queue(rig, "a")
     (claimed,) = rig.claim()
     rig.clock.step(seconds=step)
-    rig.shift(step)
     rig.sweep()
     assert rig.execution(execution.id).status is ExecutionStatus.RUNNING
     rig.end(claimed)
@@ -396,5 +393,4 @@ def test_what_runs_keeps_its_lease(rig: Rig, step: int) -> None:
 def test_what_waits_for_its_moment_of_a_window_goes_by_the_wall_clock(rig: Rig) -> None:
     queue(rig, "a", due_at=NOON + 10 * MINUTE, next_attempt_at=NOON + 10 * MINUTE)
     rig.clock.step(minutes=10)
-    rig.shift(600)
     assert len(rig.claim()) == 1

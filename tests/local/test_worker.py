@@ -402,8 +402,6 @@ def test_what_runs_keeps_the_time_it_had_left_over_a_step_of_the_clock(rig: Rig,
         await rig.actions.next_begun()
         rig.clock.advance(seconds=3)
         rig.clock.step(seconds=step.total_seconds())
-        desk.worker.clock_stepped(step)
-        rig.shift(step.total_seconds())
         rig.actions.gates["a"].set()
         await desk.until(lambda: rig.execution(execution.id).tries == 1)
         after = rig.execution(execution.id)

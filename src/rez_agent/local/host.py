@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from threading import local
 from typing import Any, TypeVar
 
@@ -21,7 +20,7 @@ from rez_agent.domain.errors import NotFound
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.heartbeat import Heartbeat
 from rez_agent.local.metrics import LocalMetrics
-from rez_agent.local.queue import recover, shift
+from rez_agent.local.queue import recover
 from rez_agent.local.signals import Signals
 from rez_agent.local.sweep import Sweep
 from rez_agent.local.timer import Timer
@@ -80,9 +79,7 @@ class LocalHost:
             target_concurrency=target_concurrency,
             observer=metrics,
         )
-        self._timer = Timer(
-            self._write_whole, clock, on_step=self._clock_stepped, on_heartbeat=self._send_heartbeat
-        )
+        self._timer = Timer(self._write_whole, clock, on_heartbeat=self._send_heartbeat)
         self._waiting: dict[str, list[asyncio.Future[Message]]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -201,10 +198,13 @@ class LocalHost:
     def _committed(self, signals: Signals) -> None:
         """On the writer's thread: tell the loop what a group stirred up."""
         stirred = signals.wake_at is not None or signals.work or signals.judged or signals.cancelled
-        if stirred and self._loop is not None:
+        if (stirred or signals.stepped) and self._loop is not None:
             self._loop.call_soon_threadsafe(self._heed, signals)
 
     def _heed(self, signals: Signals) -> None:
+        if signals.stepped:
+            self._metrics.clock_steps += 1
+            self._worker.look()
         if signals.wake_at is not None:
             self._timer.wake_by(signals.wake_at)
         if signals.work:
@@ -241,13 +241,6 @@ class LocalHost:
             except Exception as error:  # noqa: BLE001 - a full disk must not end the sweep
                 log.error("sweep_failed", action="sweep_failed", error=str(error))  # noqa: TRY400
                 more = False
-
-    async def _clock_stepped(self, by: timedelta) -> None:
-        """Queue and worker keep the time they had left."""
-        self._metrics.clock_steps += 1
-        self._worker.clock_stepped(by)
-        milliseconds = by // timedelta(milliseconds=1)
-        await self._write_whole(lambda ports: shift(ports.connection, self._clock.now(), milliseconds))
 
     def _send_heartbeat(self) -> None:
         if self._heartbeat is not None:

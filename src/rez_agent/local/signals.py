@@ -17,7 +17,7 @@ class Signals:
 
     ``wake_at``: the earliest moment (ms) that the engine must know of; ``work``: something was queued;
     ``judged``: messages that became final; ``cancelled``: running executions to stop; ``commands``: messages
-    published by the use case that is running, to be applied right after it.
+    published by the use case that is running, to be applied right after it; ``stepped``: the wall clock was.
     """
 
     wake_at: int | None = None
@@ -25,6 +25,7 @@ class Signals:
     judged: list[Message] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     commands: list[Message] = field(default_factory=list)
+    stepped: bool = False
 
     def wake(self, at: int | None) -> None:
         """The engine must look at ``at``, if it meant to look later."""
@@ -33,7 +34,7 @@ class Signals:
 
     def take(self) -> Signals:
         """What was collected so far; this one starts afresh."""
-        taken = Signals(self.wake_at, self.work, self.judged, self.cancelled, self.commands)
-        self.wake_at, self.work = None, False
+        taken = Signals(self.wake_at, self.work, self.judged, self.cancelled, self.commands, self.stepped)
+        self.wake_at, self.work, self.stepped = None, False, False
         self.judged, self.cancelled, self.commands = [], [], []
         return taken

@@ -1,16 +1,13 @@
 """The engine's loop: looks when the next schedule is due, and at least every second.
 
-It waits on a monotonic clock and reads the wall clock anew each time. Where the two part, the wall clock was
-stepped (or the machine slept): that is logged, what waits in the queue keeps the time it had left, and what
-fell due in the step goes through catch-up like any outage. Stepping back fires nothing twice: a schedule's
-cursor only moves forward.
+It waits on a monotonic clock and reads the wall clock anew each time. What becomes of a step of the wall
+clock stands in ``steps.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -20,9 +17,6 @@ from rez_agent.local.engine import Taken, take_due
 from rez_agent.ports import Clock
 
 LONGEST_WAIT_SECONDS = 1.0
-STEP_SECONDS = 2.0
-"""By so much the wall clock may part from the monotonic one between two looks and not be called stepped."""
-
 HEARTBEAT_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -33,23 +27,14 @@ Write = Callable[[Callable[[LocalPorts], Taken]], Awaitable[Taken]]
 class Timer:
     """Drives the engine. All methods belong to the event loop's thread."""
 
-    def __init__(
-        self,
-        write: Write,
-        clock: Clock,
-        *,
-        on_step: Callable[[timedelta], Awaitable[None]],
-        on_heartbeat: Callable[[], None],
-    ) -> None:
+    def __init__(self, write: Write, clock: Clock, *, on_heartbeat: Callable[[], None]) -> None:
         self._write = write
         self._clock = clock
-        self._on_step = on_step
         self._on_heartbeat = on_heartbeat
         self._wake = asyncio.Event()
         self._stopping = False
         self._loop: asyncio.Task[None] | None = None
         self._next_wake: int | None = None
-        self._wall, self._monotonic = clock.now(), clock.monotonic()
         self._next_heartbeat = clock.monotonic()
         self.beat = clock.monotonic()
         self.taken = 0
@@ -90,7 +75,6 @@ class Timer:
         self._wake.clear()
         self._next_wake = None  # whatever is armed during this look must be looked at again
         now = self._clock.now()
-        await self._watch_for_step(now)
         taken = await self._write(lambda ports: take_due(ports, now))
         self.beat = self._clock.monotonic()
         self.taken += taken.count
@@ -99,14 +83,6 @@ class Timer:
             self._next_heartbeat = self.beat + HEARTBEAT_SECONDS
             self._on_heartbeat()
         return taken.more
-
-    async def _watch_for_step(self, now: datetime) -> None:
-        monotonic = self._clock.monotonic()
-        step = (now - self._wall) - timedelta(seconds=monotonic - self._monotonic)
-        self._wall, self._monotonic = now, monotonic
-        if abs(step.total_seconds()) >= STEP_SECONDS:
-            log.warning("clock_stepped", action="clock_stepped", seconds=round(step.total_seconds(), 3))
-            await self._on_step(step)
 
     async def _wait(self) -> None:
         seconds = LONGEST_WAIT_SECONDS

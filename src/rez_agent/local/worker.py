@@ -23,6 +23,7 @@ from rez_agent.domain.action import Outcome
 from rez_agent.domain.instants import to_ms
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.queue import Claim, claim, conclude, put_back
+from rez_agent.local.steps import step_between
 from rez_agent.ports import Actions, Claimed, Clock, Concluded, Random
 from rez_agent.usecases.processing import conclude as concluded_from
 from rez_agent.usecases.processing import conclude_cancelled, hand_back
@@ -55,13 +56,13 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class Leased:
-    """An execution that was leased: waiting for a slot until ``task`` runs it. ``shift`` is how far the wall
-    clock was stepped since then."""
+    """An execution that was leased: waiting for a slot until ``task`` runs it. ``since`` is when, by
+    both clocks."""
 
     claimed: Claimed
+    since: tuple[datetime, float]
     task: asyncio.Task[None] | None = None
     cancelled: bool = False
-    shift: timedelta = timedelta(0)
 
 
 @dataclass(slots=True)
@@ -137,11 +138,6 @@ class Worker:
         leased.cancelled = True
         if leased.task is not None:
             leased.task.cancel()
-
-    def clock_stepped(self, by: timedelta) -> None:
-        """The wall clock was stepped: what is leased keeps the time it had left."""
-        for leased in self._leased.values():
-            leased.shift += by
 
     def start(self) -> None:
         """Begin to work."""
@@ -235,7 +231,8 @@ class Worker:
     def _accept(self, claimed: Claimed) -> None:
         """Give a leased execution a slot, or let it wait for one."""
         execution_id = claimed.work.execution_id
-        leased = Leased(claimed, cancelled=execution_id in self._cancelled_before_lease)
+        since = (self._clock.now(), self._clock.monotonic())
+        leased = Leased(claimed, since, cancelled=execution_id in self._cancelled_before_lease)
         self._leased[execution_id] = leased
         lane = self._lanes.setdefault(claimed.target, Lane(deque()))
         lane.waiting.append(leased)
@@ -293,9 +290,10 @@ class Worker:
 
     def _end(self, leased: Leased, outcome: Outcome | None, elapsed: timedelta) -> None:
         claimed = leased.claimed
-        if leased.shift:
-            claimed = replace(claimed, expires_at=claimed.expires_at + leased.shift)
         now = self._clock.now()
+        step = step_between(leased.since, (now, self._clock.monotonic()))
+        if step:  # it keeps the time it had left
+            claimed = replace(claimed, expires_at=claimed.expires_at + step)
         started_at = now - elapsed
         if outcome is not None:
             draw = self._random.draw()

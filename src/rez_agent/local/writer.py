@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from threading import Condition, Thread
 from typing import Any
 
@@ -24,7 +25,9 @@ from rez_agent.domain.command import Message
 from rez_agent.domain.errors import Problem, RezError, Unavailable
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.database import Savepoint
+from rez_agent.local.queue import shift
 from rez_agent.local.signals import Signals
+from rez_agent.local.steps import StepWatch
 from rez_agent.usecases.applying import apply
 
 GROUP = 256
@@ -70,6 +73,7 @@ class Writer:
         self._thread: Thread | None = None
         self._of_job = Savepoint(ports.connection, "job")
         self._of_command = Savepoint(ports.connection, "command")
+        self._watch = StepWatch(ports.clock)
         self.groups = 0
         self.jobs = 0
 
@@ -123,13 +127,23 @@ class Writer:
         """The group's transaction; None when it failed as a whole, which every job of it is told."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            self._heed_clock()
             for job in group:
                 self._run_job(job)
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the writer outlives whatever happens
             self._fail(group, error)
             return None
+        self._watch.settled()
         return self._ports.signals.take()
+
+    def _heed_clock(self) -> None:
+        """Where the wall clock was stepped, let the queue keep the time it had left, before anything else."""
+        now, step = self._watch.look()
+        if step:
+            log.warning("clock_stepped", action="clock_stepped", seconds=round(step.total_seconds(), 3))
+            shift(self._connection, now, step // timedelta(milliseconds=1))
+            self._ports.signals.stepped = True
 
     def _run_job(self, job: Job) -> None:
         signals = self._ports.signals

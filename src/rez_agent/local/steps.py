@@ -1,0 +1,42 @@
+"""Steps of the wall clock, noticed before anything acts by it.
+
+The wall clock and the monotonic one advance together, unless somebody sets the wall clock or the machine
+sleeps. The writer looks at both at the beginning of every transaction, so that no lease runs out, no retry
+starts and nothing expires because of a step: what waits or runs keeps the time it had left. What fell due in
+a step forward goes through catch-up like any outage; a step back fires nothing twice, since a schedule's
+cursor only moves forward.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from rez_agent.ports import Clock
+
+STEP = timedelta(seconds=2)
+"""The two clocks may part by less than this between two looks without the wall clock being called stepped."""
+
+NO_STEP = timedelta(0)
+
+
+class StepWatch:
+    """Compares the clocks since it was last told that a look had been :meth:`settled`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._settled = self._seen = (clock.now(), clock.monotonic())
+
+    def look(self) -> tuple[datetime, timedelta]:
+        """The wall clock, and how far it was stepped; zero when it was not."""
+        now, monotonic = self._seen = self._clock.now(), self._clock.monotonic()
+        return now, step_between(self._settled, (now, monotonic))
+
+    def settled(self) -> None:
+        """What followed from the last look is durable."""
+        self._settled = self._seen
+
+
+def step_between(before: tuple[datetime, float], after: tuple[datetime, float]) -> timedelta:
+    """How far the wall clock was stepped between two readings of both clocks; zero when it was not."""
+    step = (after[0] - before[0]) - timedelta(seconds=after[1] - before[1])
+    return step if abs(step) >= STEP else NO_STEP
