@@ -26,30 +26,31 @@ class FakeClock:
     """A clock that moves only when it is told to."""
 
     def __init__(self, now: datetime = NOON) -> None:
-        self._now = now
-        self._monotonic = 1_000.0
+        self._both = (now, 1_000.0)  # set together: other threads read it
 
     def now(self) -> datetime:
         """The wall clock."""
-        return self._now
+        return self._both[0]
 
     def monotonic(self) -> float:
         """Seconds that never run back."""
-        return self._monotonic
+        return self._both[1]
 
     def advance(self, **span: float) -> datetime:
         """Time passes, on both clocks: ``advance(seconds=5)``. The wall clock then."""
-        self._monotonic += timedelta(**span).total_seconds()
-        return self.step(**span)
+        (now, monotonic), passed = self._both, timedelta(**span)
+        self._both = (now + passed, monotonic + passed.total_seconds())
+        return self.now()
 
     def advance_to(self, instant: datetime) -> datetime:
         """Time passes until ``instant``."""
-        return self.advance(seconds=(instant - self._now).total_seconds())
+        return self.advance(seconds=(instant - self.now()).total_seconds())
 
     def step(self, **span: float) -> datetime:
         """Somebody sets the wall clock, forward or back; no time passes."""
-        self._now += timedelta(**span)
-        return self._now
+        now, monotonic = self._both
+        self._both = (now + timedelta(**span), monotonic)
+        return self.now()
 
 
 class FakeRandom:

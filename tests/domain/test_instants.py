@@ -58,5 +58,8 @@ def test_milliseconds_are_written_only_where_there_are_any() -> None:
 
 
 def test_an_instant_without_a_zone_has_no_meaning() -> None:
+    naive = datetime(2026, 3, 8)  # noqa: DTZ001
     with pytest.raises(ValueError, match="no time zone"):
-        to_ms(datetime(2026, 3, 8))  # noqa: DTZ001
+        to_utc(naive)
+    with pytest.raises(TypeError):
+        to_ms(naive)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -91,3 +91,23 @@ def test_a_step_whose_transaction_failed_is_heeded_by_the_next(rig: Rig) -> None
     assert rig.execution(run).status == "queued"
     rig.clock.advance(seconds=10)
     assert len(rig.claim()) == 1
+
+
+def test_a_thread_held_up_between_the_two_clocks_sees_no_step() -> None:
+    class HeldUp(FakeClock):
+        """Time passes while the clocks are read, the first time."""
+
+        held_up = False
+
+        def now(self) -> datetime:
+            read = super().now()
+            if not self.held_up:
+                self.held_up = True
+                self.advance(seconds=30)
+            return read
+
+    clock = HeldUp()
+    clock.held_up = True
+    watch = StepWatch(clock)
+    clock.held_up = False
+    assert watch.look() == (NOON + 30 * SECOND, NO_STEP)

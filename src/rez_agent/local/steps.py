@@ -16,7 +16,12 @@ from rez_agent.ports import Clock
 STEP = timedelta(seconds=2)
 """The two clocks may part by less than this between two looks without the wall clock being called stepped."""
 
+LONGEST_READING_SECONDS = 0.5
 NO_STEP = timedelta(0)
+
+
+Reading = tuple[datetime, float]
+"""The wall clock and the monotonic one, at one moment."""
 
 
 class StepWatch:
@@ -24,19 +29,27 @@ class StepWatch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._settled = self._seen = (clock.now(), clock.monotonic())
+        self._settled = self._seen = both(clock)
 
     def look(self) -> tuple[datetime, timedelta]:
         """The wall clock, and how far it was stepped; zero when it was not."""
-        now, monotonic = self._seen = self._clock.now(), self._clock.monotonic()
-        return now, step_between(self._settled, (now, monotonic))
+        self._seen = both(self._clock)
+        return self._seen[0], step_between(self._settled, self._seen)
 
     def settled(self) -> None:
         """What followed from the last look is durable."""
         self._settled = self._seen
 
 
-def step_between(before: tuple[datetime, float], after: tuple[datetime, float]) -> timedelta:
+def both(clock: Clock) -> Reading:
+    """Both clocks; read again where the thread was held up in between."""
+    while True:
+        before, now, after = clock.monotonic(), clock.now(), clock.monotonic()
+        if after - before < LONGEST_READING_SECONDS:
+            return now, after
+
+
+def step_between(before: Reading, after: Reading) -> timedelta:
     """How far the wall clock was stepped between two readings of both clocks; zero when it was not."""
     step = (after[0] - before[0]) - timedelta(seconds=after[1] - before[1])
     return step if abs(step) >= STEP else NO_STEP

@@ -23,7 +23,7 @@ from rez_agent.domain.action import Outcome
 from rez_agent.domain.instants import to_ms
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.queue import Claim, claim, conclude, put_back
-from rez_agent.local.steps import step_between
+from rez_agent.local.steps import Reading, both, step_between
 from rez_agent.ports import Actions, Claimed, Clock, Concluded, Random
 from rez_agent.usecases.processing import conclude as concluded_from
 from rez_agent.usecases.processing import conclude_cancelled, hand_back
@@ -60,7 +60,7 @@ class Leased:
     both clocks."""
 
     claimed: Claimed
-    since: tuple[datetime, float]
+    since: Reading
     task: asyncio.Task[None] | None = None
     cancelled: bool = False
 
@@ -231,8 +231,7 @@ class Worker:
     def _accept(self, claimed: Claimed) -> None:
         """Give a leased execution a slot, or let it wait for one."""
         execution_id = claimed.work.execution_id
-        since = (self._clock.now(), self._clock.monotonic())
-        leased = Leased(claimed, since, cancelled=execution_id in self._cancelled_before_lease)
+        leased = Leased(claimed, both(self._clock), cancelled=execution_id in self._cancelled_before_lease)
         self._leased[execution_id] = leased
         lane = self._lanes.setdefault(claimed.target, Lane(deque()))
         lane.waiting.append(leased)
@@ -290,8 +289,8 @@ class Worker:
 
     def _end(self, leased: Leased, outcome: Outcome | None, elapsed: timedelta) -> None:
         claimed = leased.claimed
-        now = self._clock.now()
-        step = step_between(leased.since, (now, self._clock.monotonic()))
+        ended = both(self._clock)
+        now, step = ended[0], step_between(leased.since, ended)
         if step:  # it keeps the time it had left
             claimed = replace(claimed, expires_at=claimed.expires_at + step)
         started_at = now - elapsed
