@@ -209,6 +209,16 @@ def test_a_command_that_fails_for_a_reason_of_ours_is_told_as_failed_and_changes
     assert rig.ports.schedules.named("ann", "report") is None
 
 
+def test_a_refused_command_leaves_nothing_but_its_refusal(rig: Rig) -> None:
+    """Two creates of one name, submitted together: the second is refused when it is applied."""
+    both = [create("report", payload={"target": "t", "text": letter * 70_000}) for letter in "ab"]
+    (job,) = submitted(rig, lambda ports: [use_case(ports) for use_case in both])
+    rig.writer.flush()
+    found = [rig.ports.messages.get(message_id) for message_id in job.result]
+    assert [message and message.status.value for message in found] == ["completed", "failed"]
+    assert rig.one("SELECT count(*) FROM blobs") == 1
+
+
 # --- its thread ---
 
 

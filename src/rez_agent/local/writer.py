@@ -21,7 +21,7 @@ from typing import Any
 import apsw
 import structlog
 
-from rez_agent.domain.command import Message
+from rez_agent.domain.command import Message, MessageStatus
 from rez_agent.domain.errors import Problem, RezError, Unavailable
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.database import Savepoint
@@ -46,6 +46,14 @@ class Job:
     token: Any = None
     result: Any = None
     error: BaseException | None = None
+
+
+class _Refused(Exception):
+    """A command was refused: whatever its handler wrote before it knew is undone."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message.id)
+        self.message = message
 
 
 class Writer:
@@ -162,7 +170,9 @@ class Writer:
     def _apply(self, message: Message) -> None:
         try:
             with self._of_command:
-                apply(self._ports, message)
+                self._judge(message)
+        except _Refused as refused:
+            self._ports.messages.save(refused.message)  # all that remains of it
         except Exception as error:
             if self._costs_the_group(error):
                 raise
@@ -171,6 +181,12 @@ class Writer:
             problems = (Problem("internal_error", text),)
             now = self._ports.clock.now()
             self._ports.messages.save(message.failed(now, RezError.__name__, problems))
+
+    def _judge(self, message: Message) -> None:
+        """Apply a command. Raises what undoes it when it is refused."""
+        judged = apply(self._ports, message)
+        if judged.status is MessageStatus.FAILED:
+            raise _Refused(judged)
 
     def _costs_the_group(self, error: Exception) -> bool:
         """Whether the database failed as such, or gave up the transaction."""
