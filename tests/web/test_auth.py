@@ -268,14 +268,22 @@ def test_a_key_presented_to_an_open_server_must_be_good(server: Server) -> None:
 
 def test_a_key_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     with serving(tmp_path) as over:
-        server = over(WebSettings(open_access=True, requests_per_second=3))
-        answers = [server("GET", "/api/schedules") for _ in range(10)]
+        server = over(WebSettings(requests_per_second=3))
+        asking = key(server, "often", Scope.READ)
+        answers = [server("GET", "/api/schedules", key=asking) for _ in range(10)]
 
         limited = [answer for answer in answers if answer.status == 429]
         assert len(limited) >= 5
         assert limited[0].code == "rate_limited"
         assert limited[0].headers["retry-after"] == "1"
         assert server("GET", "/healthz").status == 200
+
+
+def test_without_keys_there_is_no_limit(tmp_path: Path) -> None:
+    with serving(tmp_path) as over:
+        server = over(WebSettings(open_access=True, requests_per_second=3))
+
+        assert {server("GET", "/api/schedules").status for _ in range(10)} == {200}
 
 
 @pytest.mark.parametrize(

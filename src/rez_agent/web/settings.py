@@ -22,7 +22,8 @@ class WebSettings:
 
     ``open_access``: while there are no keys, whoever reaches the server may do everything. Only for a
     server that listens on loopback; then requests must name a loopback host, or one of ``hosts``, in their
-    Host header. ``requests_per_second``: what one key may ask, with as much again as a burst (0: no limit).
+    Host header. ``requests_per_second``: what one key may ask, with as much as a burst (0: no limit);
+    without keys there is no limit.
     ``quota``: living schedules of one owner.
     """
 
