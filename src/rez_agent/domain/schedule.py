@@ -8,7 +8,7 @@ returns the next revision.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from rez_agent.domain.errors import Conflict
 from rez_agent.domain.expression import Expression, Occurrences, parse
-from rez_agent.domain.instants import Instant, floor_second
+from rez_agent.domain.instants import Instant, floor_second, from_seconds, to_seconds
 from rez_agent.domain.policies import DEFAULT_POLICIES, Frozen, OnCompletion, Overlap, Policies
 
 INLINE_PAYLOAD_BYTES = 65_536
@@ -208,8 +208,8 @@ def occurrences_of(definition: ScheduleDefinition, *, created: datetime) -> Occu
 
 def next_run_from(occurrences: Occurrences, now: datetime, *, inclusive: bool) -> datetime | None:
     """The first occurrence after the second in which ``now`` lies; ``inclusive`` counts that second too."""
-    second = floor_second(now)
-    return occurrences.next_after(second - timedelta(seconds=1) if inclusive else second)
+    found = occurrences.next_epoch(to_seconds(now) - inclusive)
+    return None if found is None else from_seconds(found)
 
 
 def created(

@@ -33,9 +33,10 @@ Handler = Callable[[Ports, Message, datetime], Result]
 
 def apply(ports: Ports, message: Message) -> Message:
     """Judge and carry out a command; the message tells what became of it, and is saved."""
-    judged = ports.messages.judged(message.id)  # a topic may hand the same message over again
-    if judged is not None:
-        return judged
+    if message.checked is None:  # else it was stored a moment ago, in this very transaction
+        judged = ports.messages.judged(message.id)  # a topic may hand the same message over again
+        if judged is not None:
+            return judged
     now = ports.clock.now()
     try:
         done = message.completed(now, _HANDLERS[message.request.action](ports, message, now))

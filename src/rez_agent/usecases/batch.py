@@ -24,7 +24,7 @@ Item = Any | RezError
 BATCH_AT_MOST = 1_000
 """Schedules in one batch."""
 
-CHUNK = 100
+CHUNK = 250
 """Schedules in one use case."""
 
 
