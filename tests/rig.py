@@ -70,12 +70,12 @@ class Rig:
     group of its own, and raises what the step raised.
     """
 
-    def __init__(self, path: Path, clock: FakeClock | None = None, *, vfs: str | None = None) -> None:
+    def __init__(self, path: Path, clock: FakeClock | None = None, random: FakeRandom | None = None) -> None:
         self.clock = clock or FakeClock()
-        self.random = FakeRandom()
+        self.random = random or FakeRandom()
         self.actions = ScriptedActions()
         self.database = path / DATABASE_FILE
-        self.connection = open_writer(self.database, vfs=vfs)
+        self.connection = open_writer(self.database)
         self.ports: LocalPorts = self.ports_over(self.connection)
         self.settled: list[Job] = []
         self.signals: list[Signals] = []
