@@ -1,6 +1,6 @@
 """The whole host, moved at random from a seed: crashes, steps of the clock, pauses, retries, the sweep.
 
-Whatever happens, every occurrence is told once, no execution succeeds twice, and nothing acknowledged is lost.
+Whatever happens, every occurrence is told once, no execution succeeds twice, nothing acknowledged is lost.
 """
 
 from __future__ import annotations
