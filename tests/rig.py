@@ -76,6 +76,7 @@ class Rig:
         self.actions = ScriptedActions()
         self.database = path / DATABASE_FILE
         self.connection = open_writer(self.database)
+        self.connection.pragma("synchronous", "OFF")  # a test does not lose power
         self.ports: LocalPorts = self.ports_over(self.connection)
         self.settled: list[Job] = []
         self.signals: list[Signals] = []
