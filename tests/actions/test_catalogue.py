@@ -255,10 +255,10 @@ def test_what_a_template_must_not_say_is_refused_when_it_is_read(source: str) ->
 def test_a_template_can_neither_escape_nor_run_away(source: str) -> None:
     template = Templates().text(source)
     values = {"x": "x", "many": list(range(3000)), "long": "y" * 10_000, "scheduled_time": NOW}
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(RenderingFailed):
         template.render(values)
-    assert time.monotonic() - begun < 0.5
+    assert time.process_time() - begun < 1
 
 
 def test_a_lone_expression_keeps_its_kind_and_anything_else_is_a_text() -> None:

@@ -106,10 +106,10 @@ def test_a_callable_has_its_own_time_limit_and_delays_no_other() -> None:
             ]
             limited = actions.run(work({"action": "forever", "timeout": 1}, "custom"))
             assert (await actions.run(work({"action": "quick"}, "custom"))).ok
-            assert time.monotonic() - begun < 0.9
+            assert not any(task.done() for task in stuck)
             outcomes = [*await asyncio.gather(*stuck), await limited]
             assert {(o.code, o.permanent) for o in outcomes} == {("timeout", False)}
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 10
             release.set()
 
     run(scenario())

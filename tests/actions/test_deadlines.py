@@ -17,7 +17,7 @@ def test_a_limit_strikes_once_its_time_is_up_and_never_early() -> None:
         begun = time.monotonic()
         with pytest.raises(TimeoutError), deadlines.within(0.2):
             await asyncio.Event().wait()
-        assert 0.2 <= time.monotonic() - begun < 1
+        assert 0.2 <= time.monotonic() - begun < 10
         task = asyncio.current_task()
         assert task is not None
         assert task.cancelling() == 0

@@ -137,10 +137,9 @@ def test_a_hanging_server_delays_no_other() -> None:
             acting("127.0.0.1") as actions,
         ):
             hanging = [asyncio.create_task(actions.run(work(http(slow.url, timeout=2)))) for _ in range(200)]
-            begun = time.monotonic()
             for _ in range(50):
                 assert (await actions.run(work(http(good.url)))).ok
-            assert time.monotonic() - begun < 1.5
+            assert not any(task.done() for task in hanging)
             outcomes = await asyncio.gather(*hanging)
             assert {outcome.code for outcome in outcomes} == {"timeout"}
 

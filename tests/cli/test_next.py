@@ -6,8 +6,7 @@ import io
 import json
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from rez_agent.cli.next import LONGEST_LINE, answer_line, answer_lines, next_command
+from rez_agent.domain.instants import rfc3339
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 VECTORS = Path(__file__).parent.parent / "vectors" / "vectors.jsonl"
@@ -173,11 +173,12 @@ def test_nothing_heavy_is_imported() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_ten_thousand_questions_take_a_moment() -> None:
-    line = b'{"expression": "cron(0 9 LW * ? *)", "timezone": "America/New_York"}\n'
-    began = time.perf_counter()
-    answer_lines(io.BytesIO(line * 10_000), io.StringIO(), NOW)
-    assert time.perf_counter() - began < 3
+def test_ten_thousand_questions_get_ten_thousand_answers_in_their_order() -> None:
+    lines = [b'{"expression": "rate(%d minutes)", "count": 1}\n' % (number + 2) for number in range(10_000)]
+    answers = io.StringIO()
+    answer_lines(io.BytesIO(b"".join(lines)), answers, NOW)
+    told = [json.loads(line)["next"][0] for line in answers.getvalue().splitlines()]
+    assert told == [rfc3339(NOW + timedelta(minutes=number + 2)) for number in range(10_000)]
 
 
 # --- one expression ---
