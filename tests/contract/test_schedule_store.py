@@ -64,7 +64,8 @@ def names(page: Page[Schedule]) -> list[str]:
 
 def test_a_schedule_is_given_back_as_it_was_kept(host: SteppedHost) -> None:
     paused = FULL.paused(Pause(NOON + HOUR, "ann", "ünder repair", NOON + 9 * HOUR))
-    broken = schedule_of("broken").broken("the zone is gone", NOON)
+    gone = "the zone is gone"
+    broken = replace(schedule_of("broken"), status=ScheduleStatus.ERROR, error_message=gone, next_run=None)
     spent = schedule_of("spent").advanced(None, NOON)
     for schedule in (paused, broken, spent):
         add(host, schedule)

@@ -100,8 +100,8 @@ def test_an_update_of_a_paused_schedule_does_not_resume_it() -> None:
 
 
 def test_an_update_lifts_error() -> None:
-    broken = schedule_of().broken("the zone is gone", NOON)
-    assert (broken.status, broken.next_run) == (ScheduleStatus.ERROR, None)
+    gone = "the zone is gone"
+    broken = replace(schedule_of(), status=ScheduleStatus.ERROR, error_message=gone, next_run=None)
     after = updated(broken, NOON + HOUR)
     assert (after.status, after.error_message) == (ScheduleStatus.ACTIVE, None)
     assert after.next_run == NOON + 2 * HOUR

@@ -78,9 +78,7 @@ class Reason(StrEnum):
     OVERLAP = "overlap"
     EXPIRED = "expired"
     PAUSED = "paused"
-    CONDITION = "condition"
     CANCELLED = "cancelled"
-    SCHEDULE_DELETED = "schedule_deleted"
 
 
 @dataclass(frozen=True, slots=True)

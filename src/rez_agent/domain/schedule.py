@@ -173,11 +173,6 @@ class Schedule:
         self._must_live("deleted again")
         return replace(self._next(now), status=ScheduleStatus.DELETED, next_run=None, pause=None)
 
-    def broken(self, message: str, now: datetime) -> Schedule:
-        """It can't be evaluated any more (a zone left the tz database): it waits for an update."""
-        changed = replace(self, status=ScheduleStatus.ERROR, error_message=message, next_run=None)
-        return replace(changed, updated_date=now)
-
     def advanced(self, next_run: datetime | None, now: datetime) -> Schedule:
         """After a firing: what comes next, or finished."""
         return replace(self, next_run=next_run, finished_at=None if next_run else now)

@@ -209,8 +209,7 @@ def _status_condition(status: ExecutionStatus) -> str:
 
 
 def _reason_condition(reason: Reason) -> str:
-    cancelled = reason in (Reason.CANCELLED, Reason.SCHEDULE_DELETED)
-    status = ExecutionStatus.CANCELLED if cancelled else ExecutionStatus.SKIPPED
+    status = ExecutionStatus.CANCELLED if reason is Reason.CANCELLED else ExecutionStatus.SKIPPED
     return f"reason = '{reason.value}' AND {_status_condition(status)}"
 
 

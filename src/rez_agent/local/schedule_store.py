@@ -45,6 +45,10 @@ _TAGGED = (
     "CROSS JOIN schedules ON schedules.seq = t.tagged"
 )
 
+_HAS_TAG = "EXISTS (SELECT 1 FROM schedule_tags t WHERE t.tag = ? AND t.seq = schedules.seq)"
+_WITHOUT_ITS_INDEX = {"owner = ?": "+owner = ?"}
+"""SQLite uses no index for a term with a unary plus."""
+
 _ORDERS = {
     "created_date": ("seq", "1"),
     "name": ("name, owner, seq", "1"),
@@ -132,15 +136,20 @@ class SqliteSchedules:
         return Page(tuple(self._schedule(row) for row in page), cursor, total, exact)
 
     def _counted(self, query: ScheduleQuery, where: Conditions, values: Values) -> tuple[str, int, bool]:
-        """The total, whether it is exact, and where the page is to be read from. A rare tag is read from its
-        own rows; a common one is looked up along the list's order, so that no page reads all of it."""
-        if query.tag is None:
-            return "schedules", *counted(self._connection, "schedules", " AND ".join(where), values)
-        values.insert(0, query.tag)
-        total, exact = counted(self._connection, _TAGGED, " AND ".join(where), values)
+        """The total, whether it is exact, and where the page is to be read from. What matches rarely is read
+        from its own rows and sorted; what matches often is looked for along the list's order, so that no
+        page reads all of it."""
+        source = "schedules"
+        if query.tag is not None:
+            source = _TAGGED
+            values.insert(0, query.tag)
+        total, exact = counted(self._connection, source, " AND ".join(where), values)
         if exact:
-            return _TAGGED, total, exact
-        where.insert(0, "EXISTS (SELECT 1 FROM schedule_tags t WHERE t.tag = ? AND t.seq = schedules.seq)")
+            return source, total, exact
+        if query.tag is not None:
+            where.insert(0, _HAS_TAG)
+        if not query.order.endswith("created_date"):
+            where[:] = [_WITHOUT_ITS_INDEX.get(condition, condition) for condition in where]
         return "schedules", total, exact
 
     def _values(self, schedule: Schedule) -> tuple[Any, ...]:
