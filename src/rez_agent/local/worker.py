@@ -195,8 +195,9 @@ class Worker:
             self._ended = ended + self._ended
             await asyncio.sleep(AFTER_FAILURE_SECONDS)
             return Claim([])
+        since = both(self._clock)
         for claimed in taken.claimed:
-            self._accept(claimed)
+            self._accept(claimed, since)
         self._cancelled_before_lease.clear()
         return taken
 
@@ -228,10 +229,10 @@ class Worker:
         self._after = taken.continue_after
         return taken
 
-    def _accept(self, claimed: Claimed) -> None:
-        """Give a leased execution a slot, or let it wait for one."""
+    def _accept(self, claimed: Claimed, since: Reading) -> None:
+        """Give an execution that was leased ``since`` a slot, or let it wait for one."""
         execution_id = claimed.work.execution_id
-        leased = Leased(claimed, both(self._clock), cancelled=execution_id in self._cancelled_before_lease)
+        leased = Leased(claimed, since, cancelled=execution_id in self._cancelled_before_lease)
         self._leased[execution_id] = leased
         lane = self._lanes.setdefault(claimed.target, Lane(deque()))
         lane.waiting.append(leased)
@@ -283,17 +284,17 @@ class Worker:
             outcome = Outcome(
                 ok=False, code="internal_error", error=f"the action failed: {type(error).__name__}"
             )
-        elapsed = timedelta(seconds=self._clock.monotonic() - begun)
         lane.ended += 1
-        self._end(leased, outcome, elapsed)
+        self._end(leased, outcome, begun)
 
-    def _end(self, leased: Leased, outcome: Outcome | None, elapsed: timedelta) -> None:
+    def _end(self, leased: Leased, outcome: Outcome | None, begun: float) -> None:
+        """Conclude an attempt that began at ``begun`` (monotonic)."""
         claimed = leased.claimed
         ended = both(self._clock)
         now, step = ended[0], step_between(leased.since, ended)
         if step:  # it keeps the time it had left
             claimed = replace(claimed, expires_at=claimed.expires_at + step)
-        started_at = now - elapsed
+        started_at = now - timedelta(seconds=ended[1] - begun)
         if outcome is not None:
             draw = self._random.draw()
             concluded = concluded_from(claimed, outcome, started_at=started_at, finished_at=now, draw=draw)
