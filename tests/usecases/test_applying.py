@@ -277,6 +277,51 @@ def test_an_update_and_a_delete_in_a_pause_tell_what_it_let_pass_so_far(rig: Rig
     assert (second.scheduled_time, second.span) == (NOON + 3.5 * HOUR, None)
 
 
+def test_the_second_of_an_update_in_a_pause_belongs_to_the_pause(rig: Rig) -> None:
+    schedule = rig.create()
+    rig.command(action="pause", schedule_id=schedule.id)
+    rig.clock.advance_to(NOON + HOUR + timedelta(seconds=0.3))
+    rig.command(action="update", schedule_id=schedule.id, patch={"tags": ["x"]})
+    rig.command(action="resume", schedule_id=schedule.id)  # still the same second
+    rig.tick()
+    assert told(rig.history(schedule.id)) == [("13:00", "skipped", "paused")]
+    assert rig.schedule(schedule.id).next_run == NOON + 2 * HOUR
+
+
+def test_the_second_of_a_delete_in_a_pause_belongs_to_the_pause(rig: Rig) -> None:
+    schedule = rig.create()
+    rig.command(action="pause", schedule_id=schedule.id)
+    rig.clock.advance_to(NOON + HOUR + timedelta(seconds=0.3))
+    rig.command(action="delete", schedule_id=schedule.id)
+    assert told(rig.history(schedule.id)) == [("13:00", "skipped", "paused")]
+
+
+def test_what_was_due_in_the_second_of_a_pause_is_not_due_again_when_it_is_resumed_at_once(rig: Rig) -> None:
+    schedule = rig.create()
+    rig.clock.advance_to(NOON + HOUR)
+    rig.command(action="pause", schedule_id=schedule.id)
+    rig.command(action="resume", schedule_id=schedule.id)
+    assert told(rig.history(schedule.id)) == [("13:00", "queued", None)]
+    assert rig.schedule(schedule.id).next_run == NOON + 2 * HOUR
+
+
+@pytest.mark.parametrize("patch", [{"tags": ["x"]}, {"schedule_expression": "cron(0 * * * ? *)"}])
+def test_a_change_before_the_engine_looked_finds_a_pause_over_whose_end_has_come(
+    rig: Rig, patch: dict[str, Any]
+) -> None:
+    schedule = rig.create(policies={"catch_up": "all", "overlap": "allow"})
+    rig.command(action="pause", schedule_id=schedule.id, until=at("14:30"))
+    rig.clock.advance_to(NOON + 4.5 * HOUR)
+    rig.command(action="update", schedule_id=schedule.id, patch=patch)
+    rig.tick_all()
+    assert rig.schedule(schedule.id).status == "active"
+    assert told(rig.history(schedule.id)) == [
+        ("13:00", "skipped", "paused"),
+        ("15:00", "queued", None),
+        ("16:00", "queued", None),
+    ]
+
+
 def test_what_was_queued_before_a_pause_finishes_and_with_cancel_it_does_not(rig: Rig) -> None:
     for name, cancel in (("finishes", False), ("cancelled", True)):
         schedule = rig.create(name)

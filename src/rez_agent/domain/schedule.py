@@ -161,12 +161,16 @@ class Schedule:
         )
 
     def resumed(self, now: datetime) -> Schedule:
-        """Active again. Occurrences strictly before ``now`` that fell into the pause are not caught up."""
+        """Active again. Occurrences strictly before ``now`` that fell into the pause are not caught up.
+
+        What was due up to the second in which the pause began is settled, and not due again.
+        """
         self._must_live("resumed")
         if self.pause is None:
             raise Conflict(f"Schedule '{self.definition.name}' is not paused.", code="not_paused")
         changed = replace(self._next(now), status=ScheduleStatus.ACTIVE, pause=None)
-        return changed._from(now, inclusive=True)
+        later = to_seconds(now) > to_seconds(self.pause.since)
+        return changed._from(max(now, self.pause.since), inclusive=later)
 
     def deleted(self, now: datetime) -> Schedule:
         """Deleted: it stays as a tombstone, so that a late duplicate of a command can't revive it."""

@@ -9,6 +9,7 @@ moment its command was accepted, not applied, so nothing falls between the two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from rez_agent.domain.errors import Conflict, Invalid, NotFound, RezError
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason
 from rez_agent.domain.instants import floor_second, to_seconds
 from rez_agent.domain.policies import Overlap
-from rez_agent.domain.schedule import Pause, Schedule, created
+from rez_agent.domain.schedule import Pause, Schedule, ScheduleStatus, created
 from rez_agent.ports import ExecutionQuery, Ports
 from rez_agent.usecases.callers import Caller, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
@@ -76,7 +77,7 @@ def _update(ports: Ports, message: Message, now: datetime) -> Result:
     if after.pause is not None:
         after = replace(after, pause=replace(after.pause, since=now))
     ports.schedules.replace(after, before)
-    _record_pause(ports, before, now)
+    _record_pause(ports, before, now, through=to_seconds(now))
     ports.engine.arm(after)
     return {"revision": after.revision}
 
@@ -101,7 +102,7 @@ def resume(ports: Ports, before: Schedule, at: datetime) -> Schedule:
     engine does when a pause's ``until`` comes."""
     after = before.resumed(at)
     ports.schedules.replace(after, before)
-    _record_pause(ports, before, at)
+    _record_pause(ports, before, at, through=to_seconds(at) - 1)
     ports.engine.arm(after)
     return after
 
@@ -110,7 +111,7 @@ def _delete(ports: Ports, message: Message, now: datetime) -> Result:
     before = _settled(ports, message, now)
     after = before.deleted(now)
     ports.schedules.replace(after, before)
-    _record_pause(ports, before, now)
+    _record_pause(ports, before, now, through=to_seconds(now))
     ports.engine.disarm(after.id)
     cancel = message.request.cancel
     cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was deleted") if cancel else 0
@@ -205,8 +206,13 @@ def _reached(ports: Ports, message: Message) -> Schedule:
 
 
 def _settled(ports: Ports, message: Message, now: datetime) -> Schedule:
-    """The same, after everything due by now has been fired."""
-    return ports.engine.settle(_reached(ports, message), now)
+    """The same, after a pause whose ``until`` has come has ended, and everything due by now was fired."""
+    schedule = _reached(ports, message)
+    until = schedule.pause.until if schedule.pause else None
+    if schedule.status is ScheduleStatus.PAUSED and until is not None and until <= now:
+        with suppress(Invalid):  # its zone has left the tz database: the change may mend that
+            schedule = resume(ports, schedule, until)
+    return ports.engine.settle(schedule, now)
 
 
 def _queue(ports: Ports, executions: list[Execution]) -> None:
@@ -226,16 +232,17 @@ def _requeue(ports: Ports, execution: Execution, now: datetime) -> bool:
     return queued
 
 
-def _record_pause(ports: Ports, before: Schedule, until: datetime) -> None:
-    """One entry for what the pause of ``before`` let pass, if it was paused and anything passed. The second
-    of ``until`` is no longer part of the pause."""
+def _record_pause(ports: Ports, before: Schedule, at: datetime, *, through: int) -> None:
+    """One entry, written ``at``, for what the pause of ``before`` let pass, if it was paused and anything
+    passed. ``through`` is the last second that belongs to the pause: a resumed schedule fires in the second
+    in which it resumes, an updated or deleted one does not."""
     if before.pause is None:
         return
     try:
         occurrences = before.occurrences
     except Invalid:  # its zone has left the tz database: nobody can say what passed
         return
-    passed = passed_in(occurrences, to_seconds(before.pause.since) + 1, to_seconds(until) - 1)
+    passed = passed_in(occurrences, to_seconds(before.pause.since) + 1, through)
     if passed is not None:
         detail = before.pause.reason or f"paused by {before.pause.by}"
-        ports.ledger.add([skipped_execution(before, passed, Reason.PAUSED, until, detail=detail)])
+        ports.ledger.add([skipped_execution(before, passed, Reason.PAUSED, at, detail=detail)])
