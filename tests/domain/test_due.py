@@ -67,6 +67,7 @@ def opinion(
     newest_missed = max((due for due in times if now - due >= 60), default=None)
     total, held = in_flight.total, in_flight.held
     fates: dict[int, Verdict] = {}
+    promised = False
     for due in times:
         late, young = now - due >= 60, now - due <= window
         latest = mode is CatchUpMode.LATEST and due == newest_missed and not some_on_time
@@ -74,7 +75,7 @@ def opinion(
             fates[due] = ("missed", False)
             continue
         waits = overlap is not Overlap.ALLOW and total > 0
-        promised = late and mode is CatchUpMode.ALL
+        promised = promised or (late and mode is CatchUpMode.ALL)
         full = overlap is Overlap.SKIP or held >= HELD_AT_MOST
         if waits and full and not promised:
             fates[due] = ("overlap", False)
@@ -272,6 +273,13 @@ def test_what_all_makes_good_is_held_rather_than_skipped_for_overlap(missed: int
     assert [skip for answer in answers for skip in answer.skips] == []
     assert len(fires) == missed
     assert all(fire.held for fire in fires)
+
+
+def test_the_newest_is_not_skipped_because_older_ones_are_made_good_before_it() -> None:
+    answer = ask(every(60), START + 3 * HOUR + 30, mode=CatchUpMode.ALL, overlap=Overlap.SKIP)
+    assert [fire.cause for fire in answer.fires] == ["catch_up", "catch_up", "catch_up", "schedule"]
+    assert [fire.held for fire in answer.fires] == [False, True, True, True]
+    assert answer.skips == []
 
 
 def test_the_first_of_all_that_is_made_good_does_not_wait_when_nothing_is_in_flight() -> None:

@@ -155,17 +155,18 @@ def under_overlap(
 ) -> tuple[list[Fire], list[Skip]]:
     """Which fires go ahead, wait behind another, or are skipped, with what is in flight already.
 
-    What ``catch_up: all`` makes good is never skipped for overlap: where two at once are not allowed, it
-    runs one after the other, without the limit of ten.
+    What ``catch_up: all`` makes good is never skipped for overlap, nor is what is on time behind it: where
+    two at once are not allowed, they run one after the other, without the limit of ten.
     """
     if overlap is Overlap.ALLOW:
         return fires, []
     allowed: list[Fire] = []
     skipped: list[Skip] = []
     total, held = in_flight.total, in_flight.held
+    made_good = False
     for fire in fires:
         waits = total > 0
-        made_good = all_made_good and fire.cause is Cause.CATCH_UP
+        made_good = made_good or (all_made_good and fire.cause is Cause.CATCH_UP)
         if waits and not made_good and (overlap is Overlap.SKIP or held >= HELD_AT_MOST):
             skipped.append(Skip(Passed(fire.scheduled, fire.scheduled, 1), Reason.OVERLAP))
             continue
