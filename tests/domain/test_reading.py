@@ -81,3 +81,26 @@ def test_a_pointer_escapes_what_rfc_6901_says() -> None:
 def test_did_you_mean_offers_one_word_or_nothing() -> None:
     assert did_you_mean("timezon", ["timezone", "time"]) == " Did you mean 'timezone'?"
     assert did_you_mean("qqq", ["timezone"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("policies", "text"),
+    [
+        ({"retry": {"max_attempts": 186}}, "'max_attempts' must be at most 185."),
+        ({"retry": {"max_attempts": -1}}, "'max_attempts' must be at least 0."),
+        ({"retry": {"max_attempts": "3"}}, "'max_attempts' must be a whole number."),
+        ({"retry": {"min_backoff_seconds": True}}, "'min_backoff_seconds' must be a number."),
+        ({"retry": None}, "'retry' must be an object."),
+        ({"on_completion": "x"}, "'on_completion' must be 'keep' or 'delete'."),
+    ],
+)
+def test_what_a_value_must_be_is_said_in_plain_words(policies: object, text: str) -> None:
+    document = {"name": "x", "schedule_expression": "rate(1 day)", "target_type": "custom", "payload": {}}
+    assert [problem.message for problem in problems({**document, "policies": policies})] == [text]
+
+
+def test_a_problem_of_the_whole_document_names_no_field() -> None:
+    document = {"name": "x", "schedule_expression": "rate(1 day)", "target_type": "custom", "payload": {}}
+    dates = {"start": "2026-02-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}
+    (problem,) = problems({**document, **dates})
+    assert problem.message == "End must not lie before start."

@@ -54,8 +54,8 @@ class RetryPolicy(Frozen):
 
     max_attempts: Annotated[int, Field(ge=0, le=185, strict=True)] = 3
     max_event_age_seconds: Annotated[int, Field(ge=60, le=86_400, strict=True)] = 3_600
-    min_backoff_seconds: Annotated[float, Field(ge=0, le=3_600)] = 10.0
-    max_backoff_seconds: Annotated[float, Field(ge=0, le=86_400)] = 600.0
+    min_backoff_seconds: Annotated[float, Field(ge=0, le=3_600, strict=True)] = 10.0
+    max_backoff_seconds: Annotated[float, Field(ge=0, le=86_400, strict=True)] = 600.0
 
     @model_validator(mode="after")
     def _ordered(self) -> RetryPolicy:

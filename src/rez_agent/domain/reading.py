@@ -58,12 +58,46 @@ def _problem(detail: Mapping[str, Any], model: type[BaseModel]) -> Problem:
             )
         case kind:
             code = "wrong_type" if kind.endswith("_type") else "invalid_value"
-            return Problem(code, f"'{name}': {_sentence(detail['msg'])}", pointer)
+            return Problem(code, _sentence(f"'{name}'" if path else "", detail), pointer)
 
 
-def _sentence(text: str) -> str:
-    text = text.removeprefix("Value error, ")
-    return text if text.endswith((".", "?")) else text + "."
+def _sentence(name: str, detail: Mapping[str, Any]) -> str:
+    """What is wrong with the value called ``name``, or with the whole when that is empty."""
+    wanted = _WANTED.get(detail["type"])
+    if wanted is not None:
+        return f"{name or 'This'} must {wanted.format_map(detail.get('ctx', {}))}."
+    text = detail["msg"].removeprefix("Value error, ")
+    text = text if text.endswith((".", "?")) else text + "."
+    return f"{name}: {text}" if name else text[:1].upper() + text[1:]
+
+
+_OBJECT, _INTEGER, _NUMBER, _BOOLEAN = "be an object", "be a whole number", "be a number", "be true or false"
+_TIME = "be a time, written as in 2026-03-08T07:30:00Z"
+
+_WANTED = {
+    "greater_than_equal": "be at least {ge}",
+    "less_than_equal": "be at most {le}",
+    "string_too_long": "have at most {max_length} characters",
+    "string_too_short": "have at least {min_length} characters",
+    "enum": "be {expected}",
+    "literal_error": "be {expected}",
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "list_type": "be a list",
+    "string_type": "be a text",
+    "int_type": _INTEGER,
+    "int_parsing": _INTEGER,
+    "int_from_float": _INTEGER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "bool_type": _BOOLEAN,
+    "bool_parsing": _BOOLEAN,
+    "datetime_type": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_from_date_parsing": _TIME,
+}
+"""What pydantic's kinds of error ask for, in words that need no knowledge of Python."""
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:

@@ -18,6 +18,8 @@ from rez_agent.usecases.preview import PREVIEWED_AT_MOST
 Cursor = Annotated[str | None, Field(max_length=512, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=500, description="items on a page")]
 Word = Annotated[str, Field(max_length=128)]
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false in a body: nothing that merely looks like it, since much hangs on it."""
 
 
 # --- requests ---
@@ -34,7 +36,7 @@ class PauseRequest(Frozen):
 
     reason: ReasonText = ""
     until: Instant | None = None
-    cancel: bool = False
+    cancel: Flag = False
 
 
 class ResumeRequest(Frozen):
@@ -52,7 +54,7 @@ class BackfillRequest(Frozen):
 
     from_: Annotated[Instant, Field(alias="from")]
     to: Instant
-    dry_run: bool = False
+    dry_run: Flag = False
 
     @model_validator(mode="after")
     def _ordered(self) -> BackfillRequest:
