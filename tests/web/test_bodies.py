@@ -157,6 +157,24 @@ def test_a_body_of_another_type_is_refused(server: Server, kind: str) -> None:
     assert (answer.status, answer.code) == (415, "unsupported_media_type")
 
 
+def test_no_body_at_all_may_be_said_to_be_json_where_a_body_is_optional(server: Server) -> None:
+    path = f"/api/schedules/{server.made('no body')['id']}/pause"
+
+    assert server("POST", path, raw=b"", headers=JSON).status == 202
+    assert server("POST", "/api/schedules", raw=b"", headers=JSON).code == "malformed_json"
+
+
+@pytest.mark.parametrize(("verb", "field"), [("pause", "cancel"), ("backfill", "dry_run")])
+def test_a_flag_is_true_or_false_and_nothing_that_looks_like_it(
+    server: Server, verb: str, field: str
+) -> None:
+    path = f"/api/schedules/{server.made(f'flag of {verb}')['id']}/{verb}"
+    body = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"} if verb == "backfill" else {}
+    refused = server("POST", path, {**body, field: "no"})
+
+    assert (refused.status, refused.document["errors"][0]["pointer"]) == (422, f"/{field}")
+
+
 def test_a_form_without_a_body_is_refused_where_a_body_is_optional(server: Server) -> None:
     path = f"/api/schedules/{server.made('forms')['id']}/pause"
     form = {"content-type": "application/x-www-form-urlencoded"}

@@ -37,6 +37,15 @@ def test_another_body_or_route_with_the_same_key_is_refused(server: Server) -> N
 
     assert server("POST", "/api/schedules", definition("other"), headers=headers).status == 422
     assert server("POST", f"{path}/run", headers=headers).code == "idempotency_key_reused"
+    batch = server("POST", "/api/schedules/batch", {"schedules": [definition("third")]}, headers=headers)
+    assert batch.code == "idempotency_key_reused"
+
+
+def test_the_key_of_a_batch_is_refused_on_another_route(server: Server) -> None:
+    headers = {"idempotency-key": "of-a-batch"}
+    server("POST", "/api/schedules/batch", {"schedules": [definition("batched")]}, headers=headers)
+
+    assert server("POST", "/api/schedules", definition("single"), headers=headers).status == 422
 
 
 def test_a_run_with_a_key_runs_once(server: Server) -> None:

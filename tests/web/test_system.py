@@ -219,3 +219,10 @@ def test_the_same_key_while_the_first_request_waits_is_in_flight(server: Server)
 
     at_last = server("POST", "/api/schedules", definition("lost"), headers=headers)
     assert (at_last.status, at_last.headers["idempotency-replayed"]) == (201, "true")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/schedules", "/api/schedules/nothing", "/nowhere"])
+def test_head_is_answered_like_get(server: Server, path: str) -> None:
+    asked, read = server("HEAD", path), server("GET", path)
+
+    assert (asked.status, asked.headers["content-type"]) == (read.status, read.headers["content-type"])

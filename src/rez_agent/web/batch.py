@@ -33,7 +33,7 @@ async def create_batch(api: Api, call: Call) -> Response:
     keyed = await call.keyed()
     chunks = []
     for start in range(0, len(items), CHUNK):
-        part = None if keyed is None else keyed.part(start)
+        part = keyed.part(start) if keyed and start else keyed  # the first has the key: nothing else may
         chunk = items[start : start + CHUNK]
         chunks.append(await api.host.write(partial(_created, api, call, chunk, part)))
     documents = [dict(document) for chunk in chunks for document in chunk.value["items"]]

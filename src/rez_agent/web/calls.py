@@ -78,10 +78,13 @@ class Call:
         return document
 
     async def form(self, model: type[ModelT]) -> ModelT:
-        """The body as a ``model``; no body at all is an empty object. Raises what :meth:`document` does, and
-        Invalid with all that is wrong."""
-        empty = not await self.body() and self.request.headers.get("content-type") is None
-        return read(model, {} if empty else await self.document())
+        """The body as a ``model``; no body is an empty object, also when its type is named, as many clients
+        always do. Raises what :meth:`document` does, and Invalid with all that is wrong."""
+        if await self.body():
+            return read(model, await self.document())
+        if "content-type" in self.request.headers:
+            self.media_type(JSON_TYPES)
+        return read(model, {})
 
     def media_type(self, known: tuple[str, ...]) -> str:
         """The body's type, one of ``known``. No form has one of them, so no other site's form gets in."""

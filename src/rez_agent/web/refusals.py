@@ -1,4 +1,4 @@
-"""What the router refuses: unknown paths and wrong methods, answered in the shape of every other problem."""
+"""Around the router: HEAD, and what the router refuses, answered in the shape of every other problem."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ class Refusals:
         self._router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI says."""
+        """As ASGI says. HEAD is answered like GET (RFC 9110 9.3.2); the HTTP server sends no body."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            as_get = {**scope, "method": "GET"}
+            await self(as_get, receive, send)
+            scope.update(as_get, method="HEAD")
+            return
         try:
             await self._router(scope, receive, send)
         except HTTPException as error:
