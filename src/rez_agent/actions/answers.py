@@ -31,8 +31,9 @@ async def read_body(response: aiohttp.ClientResponse, keep: int) -> tuple[bytes,
     :data:`BODY_READ_MAX` bytes.
     """
     content = response.content
-    if content.at_eof():
-        return b"", False
+    if content.is_eof():  # the whole of it came with the head
+        whole = content.read_nowait()
+        return whole[:keep], len(whole) > keep
     kept = await content.read(_CHUNK)
     read = len(kept)
     while not content.at_eof() and read < BODY_READ_MAX:

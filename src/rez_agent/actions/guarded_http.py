@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -121,10 +121,10 @@ class GuardedHttp:
         if session is not None:
             await session.close()
 
-    async def send(
+    def send(
         self, flight: Flight, method: str, url: URL, headers: dict[str, str], body: bytes | None
-    ) -> aiohttp.ClientResponse:
-        """Send a request and return when the head of the answer is there; its caller releases it.
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        """Send a request; awaited, it gives the answer once its head is there. Its caller releases it.
 
         ``flight`` was made for ``url``. Raises what aiohttp raises; then ``flight.forbidden`` tells whether
         the guard was the reason. The caller sets the time limit.
@@ -132,7 +132,7 @@ class GuardedHttp:
         if self._session is None:
             raise RuntimeError("the HTTP session has not been started")
         _flight.set(flight)
-        return await self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+        return self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
 
     def _make_socket(self, info: _AddressInfo) -> socket.socket:
         family, kind, protocol, _, address = info

@@ -89,7 +89,9 @@ class Sender:
 
     async def _direct(self, request: HttpRequest, work: Work, trip: _Trip) -> Outcome:
         headers = request.headers | work_headers(work)
-        response = await self._send(trip, request.method, request.url, headers, request.body)
+        trip.sent = self._monotonic()
+        response = await self._http.send(trip.flight, request.method, request.url, headers, request.body)
+        trip.head = self._monotonic()
         try:
             return await self._outcome(request, response, trip)
         finally:
