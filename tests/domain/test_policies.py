@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from rez_agent.domain.errors import Invalid
-from rez_agent.domain.policies import CatchUp, CatchUpMode, OnCompletion, Overlap, Policies
+from rez_agent.domain.policies import CatchUp, CatchUpMode, OnCompletion, Overlap, Policies, RetryPolicy
 from rez_agent.domain.reading import read
 
 
@@ -63,3 +66,37 @@ def test_what_lies_beyond_the_bounds_is_refused_at_its_place(document: dict[str,
     with pytest.raises(Invalid) as refused:
         read(Policies, document)
     assert [problem.pointer for problem in refused.value.problems] == [pointer]
+
+
+def in_the_page() -> dict[str, tuple[str, str]]:
+    """The fields that the document tells of: their values and their default."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "policies.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    return {name.strip("|` "): (values, default) for name, values, default, _ in rows}
+
+
+def in_the_code() -> dict[str, FieldInfo]:
+    """The fields that there are."""
+    inner: dict[str, type[BaseModel]] = {"retry": RetryPolicy, "catch_up": CatchUp}
+    outer = {name: field for name, field in Policies.model_fields.items() if name not in inner}
+    return outer | {
+        f"{of}.{name}": field for of, model in inner.items() for name, field in model.model_fields.items()
+    }
+
+
+def test_the_document_tells_every_field_with_its_bounds_and_default() -> None:
+    told, fields = in_the_page(), in_the_code()
+    assert told.keys() == fields.keys()
+    for name, field in fields.items():
+        values, default = told[name]
+        bounds = {
+            word: bound
+            for meta in field.metadata
+            for word in ("ge", "le")
+            if (bound := getattr(meta, word, None)) is not None
+        }
+        if bounds:
+            assert values == f"{bounds['ge']} to {bounds['le']}"
+        if field.default is not None:
+            told_default = f"{field.default:g}" if bounds else str(field.default)
+            assert default.strip("`") == told_default
