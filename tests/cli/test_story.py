@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from rez_agent.cli.demo import free_port
+from rez_agent.cli.demo import called, free_port
 from rez_agent.cli.story import Story, opening
 from rez_agent.domain.expression import parse
 from rez_agent.domain.reading import read
@@ -28,6 +29,14 @@ SUCCEEDED = {
     "response_status": 200,
     "duration_ms": 14,
 }
+
+
+def test_the_demo_names_commands_as_they_can_be_typed() -> None:
+    here, program = Path("/srv/clone"), Path("/srv/clone/.venv/bin/rez-agent")
+    assert called(program, found=True, here=here) == "rez-agent"
+    assert called(program, found=False, here=here) == ".venv/bin/rez-agent"
+    assert called(program, found=False, here=Path("/elsewhere")) == str(program)
+    assert called(Path(".venv/bin/rez-agent"), found=False, here=here) == ".venv/bin/rez-agent"
 
 
 def test_the_demo_takes_another_port_when_its_own_is_in_use() -> None:

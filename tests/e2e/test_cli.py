@@ -338,7 +338,8 @@ def test_definitions_come_from_files_too(cli: Cli, target: str, tmp_path: Path) 
 
 def test_secrets_are_kept_listed_and_deleted_and_never_shown(cli: Cli) -> None:
     here = ("--data-dir", str(cli.data_dir))
-    cli.ok("secrets", "set", "weather", "--host", "api.example.org", *here, stdin="s3cret-value\n")
+    kept = cli.ok("secrets", "set", "weather", "--host", "api.example.org", *here, stdin="s3cret-value\n")
+    assert str(cli.data_dir) in kept.err
     listed = cli.ok("secrets", "list", *here, "--json")
     assert [(item["name"], item["hosts"]) for item in listed.document["items"]] == [
         ("weather", ["api.example.org"])

@@ -76,6 +76,7 @@ def create_key(
     session.note(
         f"This is {key.name}'s key, scope {key.scope}; it is shown this once. Use it: export REZ_API_KEY=..."
     )
+    session.note(f"It is for the server whose data is in {data_dir.resolve()} (--data-dir).")
     return DONE
 
 
@@ -109,7 +110,7 @@ def revoke_key(
     named: Annotated[str, typer.Argument(metavar="KEY", help="A key's id, or a name: then all of its keys.")],
     data_dir: DataDir = Path("rez-data"),
 ) -> int:
-    """Revoke a key, or all keys of a name. It ceases to hold at once."""
+    """Revoke a key, or all keys of a name. It is refused within a second."""
 
     def revoke(ports: Any) -> list[Key]:
         held = [key for key in keys.list_keys(ports) if named in (key.id, key.name)]
@@ -165,6 +166,7 @@ def set_secret(
     session.put(
         {"name": name, "hosts": host}, lambda: print(f"Kept {name}; it goes to {hosts} and nowhere else.")
     )
+    session.note(f"It is for the server whose data is in {data_dir.resolve()} (--data-dir).")
     return DONE
 
 

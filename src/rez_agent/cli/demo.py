@@ -7,8 +7,10 @@ from a second one over REST, like any client's, and the target answers from othe
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -173,28 +175,43 @@ class Narrator:
 def hints(url: str, schedule_id: str) -> list[str]:
     """What to try while the demo runs; ``schedule_id`` is that of ``hello``."""
     there = f" --url {url}" if url != f"http://127.0.0.1:{USUAL_PORT}" else ""
+    program = _program()
     return [
         "",
         "While this runs, try in another terminal:",
         f"  curl -s {url}/api/schedules",
         f"  curl -s '{url}/api/executions?limit=3'",
         f"  curl -s -X POST {url}/api/schedules/{schedule_id}/run",
-        f"  rez-agent{there} list",
-        f"  rez-agent{there} history flaky",
-        f"  rez-agent{there} run hello --wait",
+        f"  {program}{there} list",
+        f"  {program}{there} history flaky",
+        f"  {program}{there} run hello --wait",
         "Ctrl-C ends the demo.",
         "",
     ]
 
 
 def _farewell() -> list[str]:
+    program = _program()
     return [
         "",
         "That was the demo. To go on with a server of your own:",
-        "  rez-agent serve",
-        '  rez-agent create first "rate(1 minute)" --http https://example.com/',
-        "  rez-agent history first --follow",
+        f"  {program} serve",
+        f'  {program} create first "rate(1 minute)" --http https://example.com/',
+        f"  {program} history first --follow",
     ]
+
+
+def _program() -> str:
+    program = Path(sys.argv[0])
+    return called(program, found=shutil.which(program.name) is not None, here=Path.cwd())
+
+
+def called(program: Path, *, found: bool, here: Path) -> str:
+    """What to type ``here`` for the ``program``: its name where a shell has ``found`` it by that, else its
+    path."""
+    if found:
+        return program.name
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 def free_port(usual: int = USUAL_PORT) -> int:
