@@ -91,13 +91,6 @@ class Program:
             raise AssertionError(f"not ready: {self.log.read_text()[-2_000:]}")
         self._port = urlsplit(json.loads(line)["url"]).port or 0
         self._ready = True
-        eventually(self._answers, 10, "an answer")
-
-    def _answers(self) -> bool:
-        try:
-            return self.get("/healthz").status == 200
-        except OSError:
-            return False
 
     def kill(self) -> None:
         """SIGKILL, as by ``kill -9``. Nothing if it has ended."""
