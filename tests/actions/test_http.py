@@ -286,6 +286,11 @@ def test_all_problems_of_a_payload_are_told_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize("success", [[], "", "200-199", "abc", True, 99, [200, None]])
+def test_a_range_of_success_that_no_status_can_be_in_is_refused(success: Any) -> None:
+    assert problems({**http("https://example.org/"), "success": success}) == {"/success": "invalid_value"}
+
+
 def test_a_misspelt_field_is_told_with_the_nearest_known_one() -> None:
     async def scenario() -> None:
         async with acting() as actions:

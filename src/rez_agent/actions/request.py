@@ -156,7 +156,8 @@ def _success(value: Any, problems: list[Problem]) -> StatusRanges:
     texts = [part for item in parts for part in str(item).split(",")]
     matches = [_RANGE.fullmatch(text) for text in texts]
     ranges = [(int(m[1]), int(m[2] or m[1])) for m in matches if m]
-    if isinstance(value, bool) or len(ranges) != len(texts) or not all(low <= high for low, high in ranges):
+    readable = bool(ranges) and len(ranges) == len(texts) and not isinstance(value, bool)
+    if not readable or not all(low <= high for low, high in ranges):
         text = "'success' lists status codes or ranges of them, such as \"200-299,304\"."
         problems.append(Problem("invalid_value", text, "/success"))
         return _SUCCESS
