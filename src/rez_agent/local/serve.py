@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ from rez_agent import __version__
 from rez_agent.domain.errors import Invalid, Unavailable
 from rez_agent.local.build import Built, build
 from rez_agent.local.database import locked, open_reader, quick_check
+from rez_agent.local.logs import configure_logs
 from rez_agent.local.settings import LocalSettings
 from rez_agent.usecases.keys import list_keys
 from rez_agent.web.app import create_app
@@ -47,7 +46,7 @@ def serve(settings: LocalSettings, *, on_ready: Callable[[str], None] = lambda _
     Raises Invalid for settings that can't be, Unavailable when the data directory or the port is taken.
     """
     settings.checked()
-    _configure_logs(settings.log_level)
+    configure_logs(settings.log_level)
     with locked(settings.data_dir), _listening(settings) as listener:
         built = build(settings)
         try:
@@ -182,23 +181,4 @@ def _check_in_background(built: Built) -> None:
 def _damaged(database: Path, damage: list[str]) -> str:
     return (
         f"{database} is damaged: {damage[0]}. Stop here and restore a backup: rez-agent restore FILE --force."
-    )
-
-
-def _configure_logs(level: str) -> None:
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise Invalid(f"--log-level {level}: choose debug, info, warning or error.", code="invalid_setting")
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(message)s")
-    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

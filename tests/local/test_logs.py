@@ -1,0 +1,36 @@
+"""The log of a process: every line in one form."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+PROGRAM = """
+import logging, structlog
+from rez_agent.local.logs import configure_logs
+configure_logs("info")
+structlog.get_logger().info("ready", action="ready", name="two\\nlines")
+structlog.get_logger().debug("not told")
+logging.getLogger("uvicorn.error").warning("Invalid HTTP %s received.", "request")
+logging.getLogger("uvicorn.error").info("not told either")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("asyncio").exception("a task failed")
+"""
+
+
+def logged() -> list[dict[str, Any]]:
+    """What the program writes to standard error, line by line."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_what_we_log_and_what_libraries_log_is_one_json_document_a_line() -> None:
+    ours, warning, failure = logged()
+    assert (ours["event"], ours["level"], ours["name"]) == ("ready", "info", "two\nlines")
+    assert (warning["event"], warning["level"]) == ("Invalid HTTP request received.", "warning")
+    assert (warning["logger"], "timestamp" in warning) == ("uvicorn.error", True)
+    assert "ZeroDivisionError" in failure["exception"]
