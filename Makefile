@@ -46,7 +46,7 @@ nightly-zones: setup ## Check every clock change of every zone, 2020 to 2037, ag
 
 .PHONY: nightly-kill
 nightly-kill: setup ## Kill the server 200 times in mid-flight and count what was lost
-	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py $(ARGS)
+	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py -o faulthandler_timeout=1500 $(ARGS)
 
 .PHONY: lock
 lock: setup ## Write the lock files anew from pyproject.toml (ARGS="--upgrade" to move versions)

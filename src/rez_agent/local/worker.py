@@ -31,7 +31,7 @@ from rez_agent.usecases.processing import conclude_cancelled, hand_back
 LINGER_SECONDS = 0.012
 """Ends that come within so short a time share a transaction."""
 
-AHEAD = 3
+AHEAD = 5
 """For each attempt that ended since the last turn, so many may be leased beyond the free slots; and at most
 so many times the slots that there are."""
 
@@ -175,9 +175,9 @@ class Worker:
     async def _run(self) -> None:
         while not self._stopping:
             taken = await self._take_turn()
-            if taken.claimed:
-                await asyncio.sleep(LINGER_SECONDS if self._ended else 0)
-            else:
+            if taken.claimed and not self._ended:
+                await asyncio.sleep(0)
+            if not taken.claimed or not self._ended:
                 await self._wait(taken.look_again)
 
     async def _take_turn(self) -> Claim:
@@ -314,8 +314,9 @@ class Worker:
         if look_again is not None:
             seconds = min(seconds, max(0.0, (look_again - to_ms(self._clock.now())) / 1000))
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         except TimeoutError:
             return
-        if len(self._slots) > 1:
+        if len(self._slots) > 1 and not any(lane.waiting for lane in self._lanes.values()):
             await asyncio.sleep(LINGER_SECONDS)
