@@ -244,6 +244,14 @@ def test_an_open_server_refuses_what_a_browser_sends_for_another_site(
     assert (answer.status, answer.code) == (403, "cross_site")
 
 
+@pytest.mark.parametrize("name", ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"])
+def test_an_open_server_refuses_what_a_proxy_hands_on(server: Server, name: str) -> None:
+    answer = server("GET", "/api/schedules", headers={name: "192.0.2.1"})
+
+    assert (answer.status, answer.code) == (403, "proxied")
+    assert server("GET", "/healthz", headers={name: "192.0.2.1"}).status == 200
+
+
 def test_an_open_server_answers_its_own_page_and_a_link_from_elsewhere(server: Server) -> None:
     own = {"origin": "http://localhost:8080", "sec-fetch-site": "same-origin"}
     assert server("GET", "/api/schedules", headers=own).status == 200

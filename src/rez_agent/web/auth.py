@@ -2,7 +2,7 @@
 
 A server without keys is open to whoever reaches it, which only a loopback address allows. A browser on the
 same machine reaches it too, on behalf of any site, so an open server refuses requests that name another host
-(DNS rebinding) or come from another site.
+(DNS rebinding), come from another site, or were handed on by a proxy.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from rez_agent.web.settings import WebSettings
 
 KEY_TRUSTED = 1.0
 """Seconds for which a key that was found good is not looked up again: a revoked one works no longer."""
+
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""What proxies add: one on this machine would bring anybody's requests to the loopback address."""
 
 _REMEMBERED_AT_MOST = 4_096
 
@@ -112,6 +115,12 @@ class Gate:
         if _is_foreign(headers, host):
             text = "This server has no keys, so it refuses what a browser sends on behalf of another site."
             raise Forbidden(text, code="cross_site")
+        if any(name in headers for name in _OF_PROXIES):
+            text = (
+                "This server has no keys, so it serves this machine alone; a proxy has handed this request on. "
+                "Create a key first: rez-agent keys create NAME."
+            )
+            raise Forbidden(text, code="proxied")
 
     def _is_own(self, name: str) -> bool:
         return name in self._settings.hosts or is_loopback(name)
