@@ -117,7 +117,7 @@ class Gate:
             raise Forbidden(text, code="cross_site")
         if any(name in headers for name in _OF_PROXIES):
             text = (
-                "This server has no keys, so it serves this machine alone; a proxy has handed this request on. "
+                "Without keys this server serves this machine alone, and a proxy has handed this request on. "
                 "Create a key first: rez-agent keys create NAME."
             )
             raise Forbidden(text, code="proxied")
