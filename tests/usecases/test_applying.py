@@ -524,6 +524,13 @@ def test_a_redrive_may_name_a_schedule_and_a_limit(rig: Rig) -> None:
     assert [rig.execution(run).status for run in runs] == ["queued", "queued", "failed"]
 
 
+def test_a_redrive_may_name_a_schedule_that_was_deleted_since(rig: Rig) -> None:
+    (run,) = dead_letters(rig, "one")
+    schedule_id = rig.execution(run).schedule_id
+    rig.command(action="delete", schedule_id=schedule_id)
+    assert rig.command(action="redrive", schedule_id=schedule_id).result == {"count": 1}
+
+
 def test_a_dead_letter_whose_schedule_is_gone_does_not_stop_a_redrive(rig: Rig) -> None:
     runs = dead_letters(rig, "one", "two")
     rig.connection.execute("DELETE FROM schedules WHERE id = ?", (rig.execution(runs[0]).schedule_id,))

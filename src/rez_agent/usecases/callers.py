@@ -35,6 +35,14 @@ def schedule_for(ports: Ports, caller: Caller, schedule_id: str) -> Schedule:
     return schedule
 
 
+def check_known(ports: Ports, caller: Caller, schedule_id: str) -> None:
+    """Raises NotFound ``schedule_not_found`` unless the caller may see the schedule, or could until it was
+    deleted: its history can be read, and its dead letters redriven, as long as its tombstone stands."""
+    schedule = ports.schedules.get(schedule_id)
+    if schedule is None or not caller.reaches(schedule.created_by):
+        raise NotFound(f"There is no schedule '{schedule_id}'.", code="schedule_not_found")
+
+
 def execution_for(ports: Ports, caller: Caller, execution_id: str) -> Execution:
     """The execution, if the caller may see it. Raises NotFound ``execution_not_found``."""
     execution = ports.ledger.get(execution_id)

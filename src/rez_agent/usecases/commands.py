@@ -15,7 +15,7 @@ from rez_agent.domain.command import BACKFILL_AT_MOST, CommandAction, Message, S
 from rez_agent.domain.errors import Conflict, Invalid, Problem, QuotaExceeded, RevisionConflict
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition
 from rez_agent.ports import Ports
-from rez_agent.usecases.callers import Caller, execution_for, schedule_for
+from rez_agent.usecases.callers import Caller, check_known, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
 from rez_agent.usecases.checking import checked_definition, checked_payload
 
@@ -81,7 +81,7 @@ def _checked(
             return _Checked(execution.schedule_id)
         case CommandAction.REDRIVE:
             if request.schedule_id is not None:
-                schedule_for(ports, caller, request.schedule_id)
+                check_known(ports, caller, request.schedule_id)
             return _Checked(request.schedule_id)
         case _:
             _check_change(ports, caller, request, now)

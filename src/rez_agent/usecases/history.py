@@ -12,7 +12,7 @@ from rez_agent.domain.execution import Attempt, Execution
 from rez_agent.domain.instants import rfc3339, to_utc
 from rez_agent.domain.schedule import Schedule
 from rez_agent.ports import COUNTED_EXACTLY, ExecutionQuery, Page, Ports, ScheduleQuery
-from rez_agent.usecases.callers import Caller, execution_for, schedule_for
+from rez_agent.usecases.callers import Caller, check_known, execution_for, schedule_for
 from rez_agent.usecases.preview import Due, dues
 
 _INSTANT = timedelta(microseconds=1)
@@ -48,7 +48,7 @@ def schedules_for(ports: Ports, caller: Caller, query: ScheduleQuery) -> Page[Sc
 def history(ports: Ports, caller: Caller, query: ExecutionQuery) -> Page[Entry]:
     """A page of the ledger. With a schedule's id, that schedule's, though it was deleted since."""
     if query.schedule_id is not None:
-        _known_schedule(ports, caller, query.schedule_id)
+        check_known(ports, caller, query.schedule_id)
     page = ports.ledger.list(replace(query, owner=caller.owner_filter))
     return Page(_entries(ports, page.items), page.next_cursor, page.total, page.total_is_exact)
 
@@ -99,13 +99,6 @@ def _position(cursor: str | None, start: datetime) -> datetime:
     except (ValueError, OverflowError):
         text = "The cursor is not of this list. Use next_cursor as it came."
         raise Invalid(text, code="invalid_cursor") from None
-
-
-def _known_schedule(ports: Ports, caller: Caller, schedule_id: str) -> None:
-    """A deleted schedule's history can be read as long as its tombstone stands."""
-    schedule = ports.schedules.get(schedule_id)
-    if schedule is None or not caller.reaches(schedule.created_by):
-        raise NotFound(f"There is no schedule '{schedule_id}'.", code="schedule_not_found")
 
 
 def _entries(ports: Ports, executions: Sequence[Execution]) -> tuple[Entry, ...]:
