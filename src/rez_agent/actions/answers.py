@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from rez_agent.actions.base import failed
+from rez_agent.actions.exchange import Response
 from rez_agent.actions.guarded_http import Flight
 from rez_agent.domain.action import RESPONSE_KEPT, Outcome
 
@@ -24,7 +25,7 @@ _RETRIED = frozenset({408, 425, 429})
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-async def read_body(response: aiohttp.ClientResponse, keep: int) -> tuple[bytes, bool]:
+async def read_body(response: Response, keep: int) -> tuple[bytes, bool]:
     """The first ``keep`` bytes of the (decompressed) body, and whether there is more of it.
 
     Reads to the end, so that the connection can be used again, but never more than
@@ -44,7 +45,7 @@ async def read_body(response: aiohttp.ClientResponse, keep: int) -> tuple[bytes,
     return kept[:keep], read > keep or not content.at_eof()
 
 
-def text_of(body: bytes, response: aiohttp.ClientResponse) -> str:
+def text_of(body: bytes, response: Response) -> str:
     """The body as text: in UTF-8, else in the charset it declares, else with what can't be read replaced."""
     try:
         return body.decode()
@@ -65,7 +66,7 @@ def within_kept(text: str) -> tuple[str, bool]:
     return data[:RESPONSE_KEPT].decode("utf-8", "ignore"), True
 
 
-def status_failure(response: aiohttp.ClientResponse, now: datetime) -> Outcome:
+def status_failure(response: Response, now: datetime) -> Outcome:
     """The failure that a status outside the range of success is; without the response's text."""
     status = response.status
     told = f"The target answered {status}{' ' + response.reason if response.reason else ''}."

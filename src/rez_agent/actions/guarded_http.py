@@ -19,11 +19,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from rez_agent.actions.addresses import AllowList, forbidden_text
+from rez_agent.actions.exchange import Exchanges, Response
 from rez_agent.actions.threads import Threads
 
 _NAME_LOOKUPS = 64
-_MAX_LINE = 8_190
-_MAX_HEADERS = 128
 
 _AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
@@ -94,6 +93,7 @@ class GuardedHttp:
         self._tls = tls
         self._names_kept = names_kept
         self._session: aiohttp.ClientSession | None = None
+        self._exchanges: Exchanges | None = None
 
     async def start(self) -> None:
         """Make ready to send. Not to be called twice without :meth:`close` between."""
@@ -110,29 +110,27 @@ class GuardedHttp:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             trust_env=False,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
-            max_headers=_MAX_HEADERS,
         )
+        self._exchanges = Exchanges(self._session, connector)
 
     async def close(self) -> None:
         """Close every connection. May be called at any time, also twice."""
-        session, self._session = self._session, None
+        session, self._session, self._exchanges = self._session, None, None
         if session is not None:
             await session.close()
 
     def send(
         self, flight: Flight, method: str, url: URL, headers: dict[str, str], body: bytes | None
-    ) -> Awaitable[aiohttp.ClientResponse]:
+    ) -> Awaitable[Response]:
         """Send a request; awaited, it gives the answer once its head is there. Its caller releases it.
 
         ``flight`` was made for ``url``. Raises what aiohttp raises; then ``flight.forbidden`` tells whether
         the guard was the reason. The caller sets the time limit.
         """
-        if self._session is None:
+        if self._exchanges is None:
             raise RuntimeError("the HTTP session has not been started")
         _flight.set(flight)
-        return self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+        return self._exchanges.send(method, url, headers, body)
 
     def _make_socket(self, info: _AddressInfo) -> socket.socket:
         family, kind, protocol, _, address = info

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import aiohttp
 from yarl import URL
 
 from rez_agent.actions.addresses import AllowList
 from rez_agent.actions.base import failed
+from rez_agent.actions.exchange import Response
 from rez_agent.actions.guarded_http import plain_name
 from rez_agent.actions.references import AttemptFailed
 from rez_agent.actions.urls import address_problem, read_url
@@ -38,7 +38,7 @@ class Hop:
         return plain_name(self.url.raw_host or "")
 
 
-def next_hop(hop: Hop, response: aiohttp.ClientResponse, allowed: AllowList, *, secrets: bool) -> Hop | None:
+def next_hop(hop: Hop, response: Response, allowed: AllowList, *, secrets: bool) -> Hop | None:
     """Where the response sends the request; None if it doesn't, or if redirects aren't to be followed.
 
     ``secrets``: the request uses some; then it is not led from https to http. Raises AttemptFailed when the

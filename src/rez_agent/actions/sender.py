@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-import aiohttp
 from yarl import URL
 
 from rez_agent.actions.answers import failure_of, read_body, status_failure, text_of, within_kept
 from rez_agent.actions.auth import Credentials, OAuth2, bearer_credentials, fit_for_header, simple_credentials
 from rez_agent.actions.base import SecretSource, failed
 from rez_agent.actions.deadlines import Deadlines
+from rez_agent.actions.exchange import Response
 from rez_agent.actions.guarded_http import Flight, GuardedHttp
 from rez_agent.actions.headers import work_headers
 from rez_agent.actions.redact import LONGEST_EDGE, Redactor
@@ -115,9 +115,7 @@ class Sender:
             finally:
                 response.release()
 
-    async def _send_hop(
-        self, request: HttpRequest, work: Work, hop: Hop, trip: _Trip
-    ) -> aiohttp.ClientResponse:
+    async def _send_hop(self, request: HttpRequest, work: Work, hop: Hop, trip: _Trip) -> Response:
         headers = hop.headers | work_headers(work)
         url = hop.url
         if hop.home:
@@ -152,14 +150,14 @@ class Sender:
 
     async def _send(
         self, trip: _Trip, method: str, url: URL, headers: dict[str, str], body: bytes | None
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         trip.sent = self._monotonic()
         trip.head = trip.end = 0.0
         response = await self._http.send(trip.flight, method, url, headers, body)
         trip.head = self._monotonic()
         return response
 
-    async def _outcome(self, request: HttpRequest, response: aiohttp.ClientResponse, trip: _Trip) -> Outcome:
+    async def _outcome(self, request: HttpRequest, response: Response, trip: _Trip) -> Outcome:
         body, more = await read_body(response, _WINDOW)
         trip.end = self._monotonic()
         text = self._redactor.clean(text_of(body, response), trip.hidden, cut=more)

@@ -1,0 +1,136 @@
+"""One request and its answer over a connection of aiohttp's: the hottest code there is.
+
+aiohttp's connector opens, keeps and closes connections, and its parser reads answers, bodies decompressed.
+What its session does between the two (cookies, proxies, redirects, middlewares, a request and a response
+object with all they can do) is not needed here and costs twice as much as all the rest, so the request's
+bytes are written here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from email.message import Message
+from typing import Any
+
+import aiohttp
+from aiohttp import ClientRequest, ClientTimeout, TCPConnector
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+_NO_LIMIT = ClientTimeout(total=None, sock_connect=None)
+_REPEATED = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Methods that may be sent once more when a kept connection turns out to be closed (RFC 9110, 9.2.2)."""
+
+_WITHOUT_LENGTH = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose requests say nothing of a body when they have none."""
+
+_ENCODINGS = "gzip, deflate"
+_MAX_LINE = 8_190
+_MAX_HEADERS = 128
+_PLACES_AT_MOST = 4_096
+
+
+class Response:
+    """An answer whose head is there. ``content`` gives the body; :meth:`release` must follow."""
+
+    __slots__ = ("_connection", "content", "headers", "reason", "status")
+
+    def __init__(self, connection: Connection, message: Any, content: aiohttp.StreamReader) -> None:
+        self._connection: Connection | None = connection
+        self.status: int = message.code
+        self.reason: str = message.reason
+        self.headers: CIMultiDictProxy[str] = message.headers
+        self.content = content
+
+    @property
+    def charset(self) -> str | None:
+        """What the answer says of its body's characters."""
+        kind = Message()
+        kind["Content-Type"] = self.headers.get("Content-Type", "")
+        return kind.get_content_charset()
+
+    def release(self) -> None:
+        """Give the connection back: kept if the body was read to its end, else closed. May be repeated."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+
+class Exchanges:
+    """Sends requests over the connections of ``session``, in whose loop it lives."""
+
+    def __init__(self, session: aiohttp.ClientSession, connector: TCPConnector) -> None:
+        self._session = session
+        self._connector = connector
+        self._places: dict[URL, ClientRequest] = {}
+
+    async def send(self, method: str, url: URL, headers: dict[str, str], body: bytes | None) -> Response:
+        """Send a request; the response once its head is there. Raises what aiohttp raises."""
+        data = request_bytes(method, url, headers, body)
+        place = self._place(url)
+        try:
+            return await self._exchange(place, method, data)
+        except (aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError):
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            if method not in _REPEATED:
+                raise
+            return await self._exchange(place, method, data)
+
+    def _place(self, url: URL) -> ClientRequest:
+        """What the connector needs to know of where a request goes. The same for all to one origin."""
+        origin = url.origin()
+        place = self._places.get(origin)
+        if place is None:
+            if len(self._places) >= _PLACES_AT_MOST:
+                self._places.clear()
+            loop = asyncio.get_running_loop()
+            place = self._places[origin] = ClientRequest("GET", origin, loop=loop, session=self._session)
+        return place
+
+    async def _exchange(self, place: ClientRequest, method: str, data: bytes) -> Response:
+        connection = await self._connector.connect(place, [], _NO_LIMIT)
+        try:
+            message, content = await _answer(connection, method, data)
+        except HttpProcessingError as error:
+            connection.close()
+            raise aiohttp.ClientPayloadError(error.message) from error
+        except BaseException:
+            connection.close()
+            raise
+        return Response(connection, message, content)
+
+
+async def _answer(connection: Connection, method: str, data: bytes) -> tuple[Any, aiohttp.StreamReader]:
+    protocol = connection.protocol
+    assert protocol is not None
+    protocol.set_response_params(
+        skip_payload=method == "HEAD",
+        read_until_eof=True,
+        max_line_size=_MAX_LINE,
+        max_field_size=_MAX_LINE,
+        max_headers=_MAX_HEADERS,
+    )
+    if protocol.transport is None:
+        raise aiohttp.ServerDisconnectedError
+    protocol.transport.write(data)
+    while True:
+        message, content = await protocol.read()
+        if not 100 <= message.code <= 199 or message.code == 101:
+            return message, content
+
+
+def request_bytes(method: str, url: URL, headers: dict[str, str], body: bytes | None) -> bytes:
+    """The request as it is sent. Raises ValueError for a header that would break out of its line."""
+    lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if not any(name.lower() == "accept-encoding" for name in headers):
+        lines.append(f"Accept-Encoding: {_ENCODINGS}")
+    if body is not None or method not in _WITHOUT_LENGTH:
+        lines.append(f"Content-Length: {len(body or b'')}")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+        raise ValueError("a header holds a line break or a NUL")
+    return f"{head}\r\n\r\n".encode() + (body or b"")
