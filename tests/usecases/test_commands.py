@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from rez_agent.domain.command import BACKFILL_AT_MOST, ScheduleCreationRequest
-from rez_agent.domain.errors import Conflict, Invalid, NotFound, QuotaExceeded, RevisionConflict, RezError
+from rez_agent.domain.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    Problem,
+    QuotaExceeded,
+    RevisionConflict,
+    RezError,
+)
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
 from tests.fakes import NOON
@@ -143,6 +151,12 @@ def test_a_pause_until_the_past_is_refused(rig: Rig) -> None:
     schedule = rig.create()
     found = refused(rig, Invalid, action="pause", schedule_id=schedule.id, until="2026-06-01T12:00:00Z")
     assert found == [("invalid_value", "/until")]
+
+
+def test_an_error_is_named_for_its_first_problem() -> None:
+    assert Invalid("no", problems=[Problem("invalid_value", "no", "/until")]).code == "invalid_value"
+    assert Invalid("no", code="naive_time", problems=[Problem("invalid_value", "no")]).code == "naive_time"
+    assert Invalid("no").code == "invalid_request"
 
 
 def test_what_is_not_paused_is_not_resumed(rig: Rig) -> None:

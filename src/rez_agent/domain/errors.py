@@ -35,8 +35,8 @@ class Problem:
 class RezError(Exception):
     """The root of every error this program raises on purpose.
 
-    ``code`` is the stable name of the error; ``problems`` lists every single thing that is wrong (at least
-    one). The text of the exception is for people.
+    ``code`` is the stable name of the error, its first problem's unless it is given; ``problems`` lists every
+    single thing that is wrong (at least one). The text of the exception is for people.
     """
 
     code = "error"
@@ -44,7 +44,7 @@ class RezError(Exception):
     def __init__(self, message: str, *, code: str | None = None, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
         self.message = message
-        self.code = code or type(self).code
+        self.code = code or (problems[0].code if problems else type(self).code)
         self.problems: tuple[Problem, ...] = tuple(problems) or (Problem(self.code, message),)
 
     @classmethod
