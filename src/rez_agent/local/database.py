@@ -35,10 +35,13 @@ _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 def open_writer(
     path: Path | str, *, vfs: str | None = None, migrations: Sequence[str] = MIGRATIONS
 ) -> apsw.Connection:
-    """The connection that writes, at the newest schema; creates the file when there is none.
+    """The connection that writes, at the newest schema; creates the file, its owner's alone, when there is
+    none: the directory may be one that others can read. SQLite gives the log beside it the same mode.
 
     Raises Unsupported when the file was written by a newer program.
     """
+    if vfs is None:
+        Path(path).touch(mode=0o600)
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=200)
     connection.setbusytimeout(_BUSY_MS)
