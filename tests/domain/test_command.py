@@ -53,7 +53,7 @@ def test_a_complete_command_survives_the_way_over_a_topic(document: dict[str, An
         ({"action": "cancel"}, "'execution_id'"),
         ({"action": "redrive", "limit": 10_001}, "10000"),
         ({"action": "explode"}, "'create'"),
-        ({"action": "resume", "schedule_id": "sch_1", "revision": 0}, "greater than or equal to 1"),
+        ({"action": "resume", "schedule_id": "sch_1", "revision": 0}, "at least 1"),
     ],
 )
 def test_an_incomplete_command_is_refused_and_told_what_it_needs(
