@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import suppress
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.types import Message
 
 from rez_agent.domain.errors import Malformed
+from rez_agent.web.calls import read_body
+from rez_agent.web.errors import BodyTooSlow
 from rez_agent.web.json_reader import DEPTH_AT_MOST, VALUES_AT_MOST, read_json
 from tests.web.client import Server, definition
 
@@ -217,6 +222,19 @@ def test_a_start_must_be_a_time_as_everywhere_else(server: Server, time: Any) ->
     answer = server("POST", "/api/schedules", definition("t", start=time))
 
     assert (answer.status, answer.document["errors"][0]["pointer"]) == (422, "/start")
+
+
+def test_a_body_that_does_not_come_to_its_end_is_not_waited_for() -> None:
+    async def receive() -> Message:
+        if sent:
+            await asyncio.Event().wait()
+        sent.append(b"half")
+        return {"type": "http.request", "body": b"half", "more_body": True}
+
+    sent: list[bytes] = []
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    with pytest.raises(BodyTooSlow, match="seconds"):
+        asyncio.run(read_body(request, 100, 0.05))
 
 
 @pytest.mark.parametrize("target_type", [[], {}, [1], {"a": 1}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -15,9 +16,9 @@ from rez_agent.domain.errors import Invalid, NotFound, Problem, RevisionConflict
 from rez_agent.domain.reading import read
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.idempotency import Keyed
-from rez_agent.web.errors import WrongMediaType
+from rez_agent.web.errors import BodyTooSlow, WrongMediaType
 from rez_agent.web.json_reader import read_json
-from rez_agent.web.settings import BODY_AT_MOST, WAIT_AT_MOST
+from rez_agent.web.settings import BODY_AT_MOST, BODY_SECONDS, WAIT_AT_MOST
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -60,9 +61,9 @@ class Call:
         return found
 
     async def body(self, at_most: int = BODY_AT_MOST) -> bytes:
-        """The body's bytes. Raises TooLarge as soon as there are more than ``at_most``."""
+        """The body's bytes. Raises TooLarge and BodyTooSlow."""
         if self._body is None:
-            self._body = await _read(self.request, at_most)
+            self._body = await read_body(self.request, at_most)
         return self._body
 
     async def document(self, *, at_most: int = BODY_AT_MOST) -> Any:
@@ -145,7 +146,18 @@ class Call:
         return Keyed(self.caller.name, key, digest.hexdigest())
 
 
-async def _read(request: Request, at_most: int) -> bytes:
+async def read_body(request: Request, at_most: int, seconds: float = BODY_SECONDS) -> bytes:
+    """The body's bytes. Raises TooLarge as soon as there are more than ``at_most``, BodyTooSlow when not all
+    came within ``seconds``: a half-sent request must not stay for ever."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _received(request, at_most)
+    except TimeoutError:
+        text = f"The body did not come within {seconds:g} seconds. Send it whole, and again."
+        raise BodyTooSlow(text) from None
+
+
+async def _received(request: Request, at_most: int) -> bytes:
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() and len(declared) < 16 else 0
     chunks = []

@@ -34,6 +34,7 @@ CODES: dict[str, Code] = {
     "not_finite": Code("A number is not finite", "JSON has no NaN or Infinity: send null, or leave it out."),
     "number_too_large": Code("A number is too large", "Send it as a string."),
     "too_large": Code("The request is too large", "The text names the limit: send it in parts."),
+    "body_timeout": Code("The body came too slowly", "Send it whole, and again."),
     "unsupported_media_type": Code(
         "The body's type is not supported", "Send Content-Type: application/json."
     ),

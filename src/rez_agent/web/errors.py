@@ -21,6 +21,12 @@ from rez_agent.web.shapes import problem_item
 PROBLEM_JSON = "application/problem+json"
 
 
+class BodyTooSlow(RezError):
+    """The body did not come within the time that one gets."""
+
+    code = "body_timeout"
+
+
 class WrongMediaType(RezError):
     """The body is not what this route reads."""
 
@@ -63,6 +69,7 @@ _STATUS: dict[type[RezError], int] = {
     errors.Conflict: 409,
     errors.RevisionConflict: 412,
     errors.TooLarge: 413,
+    BodyTooSlow: 408,
     WrongMediaType: 415,
     errors.Invalid: 422,
     errors.Unsupported: 422,

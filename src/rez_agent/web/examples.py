@@ -150,6 +150,7 @@ _PROBLEMS: dict[int, tuple[str, str, str]] = {
     409: ("name_taken", "The name is taken", "You have a schedule named 'tee-times' already."),
     412: ("revision_conflict", "The schedule changed meanwhile", "The schedule is at revision 3, not 2."),
     413: ("too_large", "The request is too large", "The body has more than 1048576 bytes. Send it in parts."),
+    408: ("body_timeout", "The body came too slowly", "The body did not come within 30 seconds."),
     415: (
         "unsupported_media_type",
         "The body's type is not supported",

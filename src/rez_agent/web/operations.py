@@ -88,7 +88,7 @@ class Operation:
         if self.scope is not None:
             found |= {401, 403, 422, 429}
         if self.request is not None:
-            found |= {400, 413, 415, 422}
+            found |= {400, 408, 413, 415, 422}
         if self.path_names:
             found.add(404)
         return sorted(found)

@@ -12,6 +12,9 @@ BODY_AT_MOST = 1_048_576
 BATCH_BODY_AT_MOST = 4 * BODY_AT_MOST
 """Bytes of a batch's body: 4 MiB."""
 
+BODY_SECONDS = 30.0
+"""How long a request's body may take to come."""
+
 WAIT_AT_MOST = 20
 """Seconds that ``Prefer: wait=N`` is honoured for; more is cut to this."""
 
