@@ -190,7 +190,7 @@ def problems_in(text: str, timezone: str) -> tuple[Problem, ...]:
     [
         "cron(" + "1," * 2045 + ")",
         "cron(" + "MON" * 1360 + " * * * ? *)",
-        "cron(" + ",".join(["XXX"] * 60) + " * * * ? *)",
+        "cron(" + ",".join(["ZZZ"] * 60) + " * * * ? *)",
         "rate(" + "9" * 4000 + " minutes)",
         "rate(" + "9" * 240 + " minutes)",
         "(" * 4096,

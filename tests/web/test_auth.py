@@ -287,6 +287,12 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> 
         assert server("GET", "/healthz").status == 200
 
 
+def test_an_open_server_refuses_a_request_that_names_two_hosts(server: Server) -> None:
+    answer = server("GET", "/api/schedules", headers={"host": "localhost", "Host": "localhost"})
+
+    assert (answer.status, answer.code) == (403, "forbidden_host")
+
+
 def test_without_keys_there_is_no_limit(tmp_path: Path) -> None:
     with serving(tmp_path) as over:
         server = over(WebSettings(open_access=True, requests_per_second=3))

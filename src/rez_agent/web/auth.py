@@ -106,7 +106,8 @@ class Gate:
         return True
 
     def _guard(self, headers: Headers) -> None:
-        host = headers.get("host", "")
+        named = headers.getlist("host")
+        host = named[0] if len(named) == 1 else ""  # two of them name nobody (RFC 9112, 3.2)
         if not self._is_own(_hostname(host)):
             text = (
                 f"Without keys this server answers to this machine's own names only, not to '{host[:100]}'."
