@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
-from threading import Lock
 from typing import Any
 
 from pydantic_core import to_json
@@ -31,7 +30,6 @@ class HttpAction:
     def __init__(self, sender: Sender, allowed: AllowList) -> None:
         self._sender = sender
         self._allowed = allowed
-        self._keeping = Lock()
         self._recent: dict[str, HttpRequest | list[Problem]] = {}
         self._older: dict[str, HttpRequest | list[Problem]] = {}
 
@@ -70,7 +68,8 @@ class HttpAction:
         return request
 
     def _keep(self, text: str, request: HttpRequest | list[Problem]) -> None:
-        """Remember a request; when half of what may be remembered is new, the older half is forgotten."""
+        """Remember a request; when half of what may be remembered is new, the older half is forgotten. Safe
+        from any thread: where two meet, something is forgotten early."""
         if len(text) > _CACHED_TEXT_MAX:
             return
         if len(self._recent) >= _CACHED // 2:

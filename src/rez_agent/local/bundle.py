@@ -51,13 +51,13 @@ def ports_over(
 ) -> LocalPorts:
     """The ports over ``connection``; what they stir up is collected in ``signals``."""
     signals = signals or Signals()
-    ledger = SqliteLedger(connection, signals)
+    schedules = SqliteSchedules(connection)
     return LocalPorts(
-        schedules=SqliteSchedules(connection),
-        ledger=ledger,
+        schedules=schedules,
+        ledger=SqliteLedger(connection, signals),
         messages=SqliteMessages(connection, signals),
         records=SqliteRecords(connection),
-        engine=SqliteEngine(connection, ledger, signals),
+        engine=SqliteEngine(connection, schedules, signals),
         topic=LocalTopic(signals),
         actions=actions,
         clock=clock,

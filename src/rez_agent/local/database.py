@@ -96,14 +96,18 @@ def _take(descriptor: int, data_dir: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         raise Unavailable(
-            f"The data directory {data_dir} is in use by process {holder}. "
+            f"The data directory {data_dir} is in use by process {holder_of(descriptor)}. "
             "Stop it, or choose another --data-dir.",
             code="data_dir_locked",
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+
+def holder_of(descriptor: int) -> str:
+    """Who wrote into the open lock file: a process id, or ``unknown``."""
+    return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
 
 
 def quick_check(connection: apsw.Connection) -> list[str]:

@@ -26,8 +26,9 @@ from rez_agent.domain.expression import Occurrences, parse
 from rez_agent.domain.instants import compact, from_ms, from_seconds, to_ms
 from rez_agent.domain.policies import MISSED_AFTER_SECONDS, Overlap, Policies
 from rez_agent.domain.schedule import Schedule
-from rez_agent.local.ledger import SqliteLedger, in_flight_of
-from rez_agent.local.rows import SCHEDULE_COLUMNS, Row, dumps, fetch, policies_from, schedule_from
+from rez_agent.local.ledger import in_flight_of
+from rez_agent.local.rows import Row, dumps, fetch, ms_or_none, policies_from, wake_of
+from rez_agent.local.schedule_store import SqliteSchedules
 from rez_agent.local.signals import Signals
 from rez_agent.usecases.applying import resume
 from rez_agent.usecases.firing import DETAILS
@@ -81,9 +82,9 @@ class Taken:
 class SqliteEngine:
     """The Engine port. What wakes the engine stands in the schedules' rows: arming only tells it to look."""
 
-    def __init__(self, connection: apsw.Connection, ledger: SqliteLedger, signals: Signals) -> None:
+    def __init__(self, connection: apsw.Connection, schedules: SqliteSchedules, signals: Signals) -> None:
         self._connection = connection
-        self._ledger = ledger
+        self._schedules = schedules
         self._signals = signals
 
     def settle(self, schedule: Schedule, now: datetime) -> Schedule:
@@ -92,22 +93,17 @@ class SqliteEngine:
             sql = f"SELECT {_DUE_COLUMNS} FROM schedules WHERE id = ?"  # noqa: S608
             fire(self._connection, fetch(self._connection, sql, (schedule.id,)), to_ms(now))
             self._signals.work = True
-            schedule = self._reread(schedule)
+            fired = self._schedules.get(schedule.id)
+            assert fired is not None  # it was read in this very transaction
+            schedule = fired
         return schedule
 
     def arm(self, schedule: Schedule) -> None:
         """Look when the schedule's next occurrence, or the end of its pause, has come."""
-        wake = schedule.pause.until if schedule.pause else schedule.next_run
-        if wake is not None:
-            self._signals.wake(to_ms(wake))
+        self._signals.wake(ms_or_none(wake_of(schedule)))
 
     def disarm(self, schedule_id: str) -> None:
         """Nothing to do: a row without ``wake_at`` is never looked at."""
-
-    def _reread(self, schedule: Schedule) -> Schedule:
-        sql = f"SELECT {SCHEDULE_COLUMNS} FROM schedules WHERE id = ?"  # noqa: S608
-        (row,) = fetch(self._connection, sql, (schedule.id,))
-        return schedule_from(row, dumps(schedule.definition.payload))
 
 
 def take_due(ports: LocalPorts, now: datetime, limit: int = BATCH) -> Taken:

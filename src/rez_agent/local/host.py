@@ -21,13 +21,13 @@ from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.heartbeat import Heartbeat
 from rez_agent.local.metrics import LocalMetrics
 from rez_agent.local.queue import recover
+from rez_agent.local.rows import fetch
 from rez_agent.local.signals import Signals
 from rez_agent.local.sweep import Sweep
 from rez_agent.local.timer import Timer
 from rez_agent.local.worker import Worker
 from rez_agent.local.writer import Job, Writer
 from rez_agent.ports import Actions, Clock, Ports, Random
-from rez_agent.usecases.applying import apply
 
 T = TypeVar("T")
 
@@ -226,9 +226,9 @@ class LocalHost:
         return message
 
     async def _apply_pending(self) -> None:
-        """Apply commands that were stored but not judged. The writer leaves none behind; a database that
-        was copied or restored may."""
-        while await self._write_whole(_apply_some):
+        """See to it that commands that were stored but not judged are applied. The writer leaves none behind;
+        a database that was copied or restored may."""
+        while await self._write_whole(_publish_pending):
             pass
 
     async def _sweep_on(self) -> None:
@@ -258,18 +258,16 @@ def _resolve(jobs: list[Job]) -> None:
             job.token.set_exception(job.error)
 
 
-def _apply_some(ports: LocalPorts) -> bool:
-    """Apply a few pending commands; whether there were any."""
-    pending = [ports.messages.get(message_id) for message_id in _pending(ports)]
-    for message in pending:
-        if message is not None:
-            apply(ports, message)
-    return bool(pending)
-
-
-def _pending(ports: LocalPorts) -> list[str]:
-    rows = ports.connection.execute(
+def _publish_pending(ports: LocalPorts) -> bool:
+    """Hand a few pending commands to the writer again, which judges each as it does a new one; whether there
+    were any."""
+    rows = fetch(
+        ports.connection,
         "SELECT id FROM messages WHERE status NOT IN ('completed', 'failed') ORDER BY seq LIMIT ?",
         (PENDING_AT_ONCE,),
     )
-    return [str(row[0]) for row in rows]
+    for (message_id,) in rows:
+        message = ports.messages.get(message_id)
+        if message is not None:
+            ports.topic.publish_command(message)
+    return bool(rows)

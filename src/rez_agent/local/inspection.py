@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from rez_agent.local.database import DATABASE_FILE, LOCK_FILE, open_reader, quick_check
+from rez_agent.local.database import DATABASE_FILE, LOCK_FILE, holder_of, open_reader, quick_check
 from rez_agent.local.schema import MIGRATIONS
 
 
@@ -36,7 +36,7 @@ def lock_holder(data_dir: Path) -> str | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        return holder_of(descriptor)
     finally:
         os.close(descriptor)
     return None

@@ -149,7 +149,10 @@ def _backfill(ports: Ports, message: Message, now: datetime) -> Result:
 
 def _retry(ports: Ports, message: Message, now: datetime) -> Result:
     execution = execution_for(ports, _caller(message), message.request.execution_id or "")
-    if not _requeue(ports, execution, now):
+    schedule = ports.schedules.get(execution.schedule_id)
+    if schedule is None:
+        raise NotFound(f"The schedule of execution '{execution.id}' is gone.", code="schedule_not_found")
+    if not _requeue(ports, schedule, execution, now):
         raise Conflict(
             f"Execution '{execution.id}' is {execution.status}. "
             "Only a failed or cancelled one can be retried.",
@@ -175,8 +178,9 @@ def _redrive(ports: Ports, message: Message, now: datetime) -> Result:
     count = 0
     for execution_id in ports.ledger.dead_letters(query):
         execution = ports.ledger.get(execution_id)
-        if execution is not None and ports.schedules.get(execution.schedule_id) is not None:
-            count += _requeue(ports, execution, now)
+        schedule = ports.schedules.get(execution.schedule_id) if execution is not None else None
+        if execution is not None and schedule is not None:
+            count += _requeue(ports, schedule, execution, now)
     return {"count": count}
 
 
@@ -220,11 +224,8 @@ def _queue(ports: Ports, executions: list[Execution]) -> None:
     ports.topic.publish_work(executions)
 
 
-def _requeue(ports: Ports, execution: Execution, now: datetime) -> bool:
-    """Queue a failed or cancelled execution again; its event age counts from now."""
-    schedule = ports.schedules.get(execution.schedule_id)
-    if schedule is None:
-        raise NotFound(f"The schedule of execution '{execution.id}' is gone.", code="schedule_not_found")
+def _requeue(ports: Ports, schedule: Schedule, execution: Execution, now: datetime) -> bool:
+    """Queue a failed or cancelled execution of ``schedule`` again; its event age counts from now."""
     age = timedelta(seconds=schedule.definition.policies.retry.max_event_age_seconds)
     queued = ports.ledger.requeue(execution.id, now, now + age)
     if queued:

@@ -57,7 +57,7 @@ def asked_execution(
 
 
 def skipped_execution(
-    schedule: Schedule, passed: Passed, reason: Reason, now: datetime, *, detail: str | None = None
+    schedule: Schedule, passed: Passed, reason: Reason, now: datetime, *, detail: str
 ) -> Execution:
     """The entry for one or many occurrences that are not executed. Its id is the first one's."""
     first = from_seconds(passed.first)
@@ -75,7 +75,7 @@ def skipped_execution(
         due_at=first,
         expires_at=now,
         reason=reason,
-        detail=detail or DETAILS.get(reason),
+        detail=detail,
         finished_at=now,
         span=Span(first, from_seconds(passed.last), passed.count) if passed.count > 1 else None,
     )
