@@ -13,7 +13,11 @@ help: ## Show this list
 
 .PHONY: setup
 setup: ## Make .venv with the rez-agent command in it (does nothing when nothing changed)
-	@PYTHON="$(PYTHON)" scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup runtime
+
+.PHONY: setup-development
+setup-development: ## The same, with everything that tests, checks, benches and the AWS host need
+	@PYTHON="$(PYTHON)" scripts/setup development
 
 .PHONY: serve
 serve: setup ## Run the server on 127.0.0.1:8080, with its data in ./rez-data
@@ -24,32 +28,32 @@ demo: setup ## See it work: a server, a target and three schedules, one of which
 	@$(BIN)/rez-agent demo $(ARGS)
 
 .PHONY: check
-check: setup ## Check format, lint, the order of imports, types, and that nothing is left over
+check: setup-development ## Check format, lint, the order of imports, types, and that nothing is left over
 	@scripts/check
 
 .PHONY: format
-format: setup ## Format the code and mend what ruff can mend by itself
+format: setup-development ## Format the code and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
 .PHONY: test
-test: setup ## Run the tests on WORKERS processes (2) and show the coverage
+test: setup-development ## Run the tests on WORKERS processes (2) and show the coverage
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report term $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure every figure that the README gives
+bench: setup-development ## Measure every figure that the README gives
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: nightly-zones
-nightly-zones: setup ## Check every clock change of every zone, 2020 to 2037, against an oracle
+nightly-zones: setup-development ## Check every clock change of every zone, 2020 to 2037, against an oracle
 	REZ_NIGHTLY=1 $(BIN)/pytest tests/domain/test_zones_nightly.py $(ARGS)
 
 .PHONY: nightly-kill
-nightly-kill: setup ## Kill the server 200 times in mid-flight and count what was lost
+nightly-kill: setup-development ## Kill the server 200 times in mid-flight and count what was lost
 	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py -o faulthandler_timeout=1500 $(ARGS)
 
 .PHONY: lock
-lock: setup ## Write the lock files anew from pyproject.toml (ARGS="--upgrade" to move versions)
+lock: setup-development ## Write the lock files anew from pyproject.toml (ARGS="--upgrade" to move versions)
 	scripts/lock $(ARGS)
 
 .PHONY: clean
