@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random as Generator
 from typing import Any
 
+from rez_agent.clock import encoded
 from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.instants import to_ms
-from rez_agent.local.clock import encoded
 
 NOON = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 """A Monday."""

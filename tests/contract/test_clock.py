@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rez_agent.local.clock import SystemClock
+from rez_agent.clock import SystemClock
 from rez_agent.ports import Clock
 from tests.fakes import FakeClock
 

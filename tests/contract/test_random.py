@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rez_agent.local.clock import SystemRandom
+from rez_agent.clock import SystemRandom
 from rez_agent.ports import Random
 from tests.fakes import NOON, FakeRandom
 

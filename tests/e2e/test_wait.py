@@ -25,10 +25,10 @@ from prometheus_client import CollectorRegistry
 
 from rez_agent.actions.build import make_actions
 from rez_agent.actions.registry import Actions
+from rez_agent.clock import SystemClock, SystemRandom
 from rez_agent.domain.command import Message
 from rez_agent.domain.execution import Execution
 from rez_agent.local.bundle import ports_over
-from rez_agent.local.clock import SystemClock, SystemRandom
 from rez_agent.local.database import DATABASE_FILE, open_reader, open_writer
 from rez_agent.local.host import LocalHost
 from rez_agent.local.metrics import LocalMetrics

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from rez_agent.actions.build import SAMPLE_CATALOGUE, make_actions
 from rez_agent.actions.custom import installed_actions
 from rez_agent.actions.registry import Actions
+from rez_agent.clock import SystemClock, SystemRandom
 from rez_agent.local.bundle import LocalPorts, ports_over
-from rez_agent.local.clock import SystemClock, SystemRandom
 from rez_agent.local.database import DATABASE_FILE, open_reader, open_writer
 from rez_agent.local.heartbeat import Heartbeat
 from rez_agent.local.host import LocalHost

@@ -13,10 +13,11 @@ from typing import Any
 
 import apsw
 
+from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.due import InFlight
 from rez_agent.domain.execution import Attempt, Cause, Execution, ExecutionStatus, Reason
 from rez_agent.domain.instants import compact, to_ms
-from rez_agent.local.paging import counted, cursor_for, position_of
+from rez_agent.local.paging import counted
 from rez_agent.local.queue import release_held
 from rez_agent.local.rows import (
     ATTEMPT_COLUMNS,

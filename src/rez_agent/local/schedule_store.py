@@ -6,11 +6,12 @@ from typing import Any
 
 import apsw
 
+from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.errors import Conflict, RevisionConflict
 from rez_agent.domain.instants import to_ms
 from rez_agent.domain.schedule import INLINE_PAYLOAD_BYTES, Schedule, ScheduleStatus, TargetType
 from rez_agent.local.blobs import SqliteBlobs
-from rez_agent.local.paging import counted, cursor_for, position_of
+from rez_agent.local.paging import counted
 from rez_agent.local.rows import (
     SCHEDULE_COLUMNS,
     Row,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rez_agent.local.clock import SystemClock, encoded
+from rez_agent.clock import SystemClock, encoded
 
 MOST_CHANCE = 2**80 - 1
 
