@@ -4,8 +4,8 @@ A use case runs as if it were alone. What it reads is read consistently and reme
 staged, and committed in one transaction. Every item carries a ``version``, drawn anew at each write; a write
 holds only if the item still has the version that this unit read (or is still not there). If it has not,
 somebody else was there first: :class:`Conflicting` is raised, nothing of this unit was written, and
-:func:`run_whole` runs the use case again on what is there now. That is optimistic locking, as DynamoDB's guide
-describes it ("Optimistic locking with version number", "Amazon DynamoDB Transactions: How it works").
+:func:`run_whole` runs the use case again on what is there now. That is optimistic locking, as the guide of
+DynamoDB has it ("Optimistic locking with version number", "DynamoDB Transactions: How it works").
 
 Crash: before the commit nothing is written; after it everything is, but effects (a message published, the
 engine armed) may not have happened. Each effect can be told from the tables, and the sweep makes up for it.
