@@ -1,0 +1,166 @@
+"""AWS on loopback: ``python -m infrastructure.aws_local.emulator --port N [--no-firing] [--auth]``.
+
+Starts ministack on 127.0.0.1 with what :mod:`infrastructure.aws_local.ministack_patches` mends, in an
+environment of its own: nothing of the caller's environment reaches ministack or the functions that it runs.
+Everything it holds is in memory or in a temporary directory, and gone when it stops.
+
+When it answers, it prints one line of JSON, ``{"endpoint": "http://127.0.0.1:4566", "pid": 4711}``. It logs
+to standard error. SIGINT and SIGTERM stop it and every function's process. Exit status 2: the port is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+
+_Message = dict[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run: ``port`` 0 takes a free one; ``auth`` enforces IAM; without ``firing`` nothing falls due."""
+
+    port: int = 0
+    firing: bool = True
+    auth: bool = False
+    tied: bool = False
+    """Stop when standard input ends: no emulator outlives the process that started it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal comes; the exit status."""
+    options = _read(arguments)
+    try:
+        listener = listen(options.port)
+    except OSError as error:
+        sys.stderr.write(
+            f"port {options.port} of {HOST} cannot be had ({error.strerror}): "
+            "stop what holds it, or choose another port (0 takes a free one)\n"
+        )
+        return 2
+    with tempfile.TemporaryDirectory(prefix="aws-local-") as home:
+        _isolate(Path(home), listener.getsockname()[1], auth=options.auth)
+        asyncio.run(_serve(listener, Path(home), options))
+    return 0
+
+
+def listen(port: int) -> socket.socket:
+    """A listening socket on loopback, the system's choice of port for 0; OSError where the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _read(arguments: Sequence[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m infrastructure.aws_local.emulator")
+    parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--no-firing", action="store_true", help="keep schedules, but let none fall due")
+    parser.add_argument("--auth", action="store_true", help="enforce IAM")
+    parser.add_argument("--tied", action="store_true", help="stop when standard input ends")
+    given = parser.parse_args(arguments)
+    return Options(given.port, not given.no_firing, given.auth, given.tied)
+
+
+def _isolate(home: Path, port: int, *, auth: bool) -> None:
+    """Replace the environment. ministack reads it when imported, and hands it on to every function."""
+    path = os.environ.get("PATH", os.defpath)
+    os.environ.clear()
+    os.environ.update(
+        PATH=path,
+        HOME=str(home),
+        TMPDIR=str(home),
+        LANG="en_US.UTF-8",
+        TZ=":UTC",
+        AWS_EXECUTION_ENV="AWS_Lambda_python3.11",
+        AWS_EC2_METADATA_DISABLED="true",
+        BIND_HOST=HOST,
+        MINISTACK_HOST=HOST,
+        MINISTACK_REGION=REGION,
+        GATEWAY_PORT=str(port),
+        AUTH=str(auth).lower(),
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        LOG_LEVEL="INFO",
+    )
+    tempfile.tempdir = None  # it is looked up in TMPDIR once and remembered
+
+
+async def _serve(listener: socket.socket, home: Path, options: Options) -> None:
+    # Imported late: both read the environment that _isolate has just set.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    from infrastructure.aws_local import ministack_patches
+
+    ministack_patches.apply(home, firing=options.firing)
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    stopped = _stop_signals(tied=options.tied)
+    app = _announcing(ministack_patches.application(), int(os.environ["GATEWAY_PORT"]))
+    try:
+        await serve(app, config, shutdown_trigger=stopped.wait)  # type: ignore[arg-type]
+    finally:
+        ministack_patches.stop_functions()
+
+
+def _stop_signals(*, tied: bool) -> asyncio.Event:
+    """An event that SIGINT, SIGTERM or, where ``tied``, the end of standard input sets."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        loop.call_soon_threadsafe(stopped.set)
+
+    if tied:
+        threading.Thread(target=watch, daemon=True, name="tied").start()
+    return stopped
+
+
+def _announcing(app: _App, port: int) -> _App:
+    """``app``, which says on standard output that it is ready once it has started."""
+
+    async def announced(scope: _Message, receive: _Receive, send: _Send) -> None:
+        async def told(message: _Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                line = json.dumps({"endpoint": f"http://{HOST}:{port}", "pid": os.getpid()})
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+
+        await app(scope, receive, told if scope["type"] == "lifespan" else send)
+
+    return announced
+
+
+if __name__ == "__main__":
+    sys.exit(main())

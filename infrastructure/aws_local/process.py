@@ -1,0 +1,110 @@
+"""An emulator as a process of its own, for as long as a block of code runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from infrastructure.aws_local.emulator import ACCOUNT, REGION
+
+_STOP_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A running emulator. The credentials are the account's root: they may do everything, under IAM too."""
+
+    url: str
+    pid: int
+    log: Path
+    account: str = ACCOUNT
+    region: str = REGION
+    access_key: str = "test"
+    secret_key: str = field(default="test", repr=False)
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A boto3 client; ``config`` goes to botocore's ``Config``. Safe to share between threads."""
+        session = boto3.session.Session()
+        return session.client(
+            service,
+            endpoint_url=self.url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(**{"retries": {"max_attempts": 1}, **config}),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What a program that speaks to AWS needs in its environment to speak to this one."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+
+
+@contextmanager
+def emulator(*, firing: bool = True, auth: bool = False, port: int = 0) -> Iterator[Endpoint]:
+    """Start an emulator, wait until it answers, and stop it at the end, also when this process dies.
+
+    Its log is a file that is gone afterwards. Raises RuntimeError, with the log, where it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="aws-local-log-") as directory:
+        log = Path(directory) / "emulator.log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                [*_command(firing=firing, auth=auth, port=port)],
+                cwd=Path(__file__).parents[2],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+            )
+        try:
+            yield _endpoint(process, log)
+        finally:
+            _stop(process)
+
+
+def _command(*, firing: bool, auth: bool, port: int) -> Iterator[str]:
+    yield from (sys.executable, "-m", "infrastructure.aws_local.emulator", "--tied", "--port", str(port))
+    if not firing:
+        yield "--no-firing"
+    if auth:
+        yield "--auth"
+
+
+def _endpoint(process: subprocess.Popen[bytes], log: Path) -> Endpoint:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        process.wait()
+        raise RuntimeError(
+            f"the emulator did not start (exit status {process.returncode}):\n{log.read_text()}"
+        )
+    return Endpoint(json.loads(line)["endpoint"], process.pid, log)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
