@@ -94,6 +94,11 @@ def why_refused(address: Address) -> str | None:
 
 
 @lru_cache(maxsize=4_096)
+def plain_name(raw_host: str) -> str:
+    """A host as it is compared: in lower case, without trailing dots."""
+    return raw_host.lower().rstrip(".")
+
+
 def read_address(text: str) -> Address | None:
     """The address that ``text`` writes in its usual form, or None."""
     try:

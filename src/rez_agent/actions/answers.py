@@ -11,7 +11,7 @@ import aiohttp
 from rez_agent.actions.base import failed
 from rez_agent.actions.exchange import Response
 from rez_agent.actions.guarded_http import Flight
-from rez_agent.domain.action import RESPONSE_KEPT, Outcome
+from rez_agent.domain.action import Outcome
 
 BODY_READ_MAX = 1_048_576
 """Bytes of a response that are read at most; then the connection is dropped."""
@@ -54,16 +54,6 @@ def text_of(body: bytes, response: Response) -> str:
             return body.decode(response.charset or "utf-8", "replace")
         except LookupError:
             return body.decode("utf-8", "replace")
-
-
-def within_kept(text: str) -> tuple[str, bool]:
-    """``text`` cut to what the ledger keeps, and whether anything was cut."""
-    if len(text) * 3 <= RESPONSE_KEPT:
-        return text, False
-    data = text.encode("utf-8", "replace")
-    if len(data) <= RESPONSE_KEPT:
-        return text, False
-    return data[:RESPONSE_KEPT].decode("utf-8", "ignore"), True
 
 
 def status_failure(response: Response, now: datetime) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.action import RESPONSE_KEPT, Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import did_you_mean, pointer_to
 from rez_agent.domain.secret import Secret, SecretInfo
@@ -73,6 +73,16 @@ def read_timeout(document: Payload, problems: list[Problem]) -> float:
     else:
         return float(value)
     return DEFAULT_TIMEOUT
+
+
+def within_kept(text: str) -> tuple[str, bool]:
+    """``text`` cut to what the ledger keeps, and whether anything was cut."""
+    if len(text) * 3 <= RESPONSE_KEPT:
+        return text, False
+    data = text.encode("utf-8", "replace")
+    if len(data) <= RESPONSE_KEPT:
+        return text, False
+    return data[:RESPONSE_KEPT].decode("utf-8", "ignore"), True
 
 
 def failed(code: str, error: str, *, permanent: bool = False) -> Outcome:

@@ -1,28 +1,34 @@
-"""Putting the kinds of action together: the one call that a host's composition root makes."""
+"""Putting the kinds of action together: the one call that a host's composition root makes.
+
+What only some hosts use is imported where it is used: aiohttp when actions are started, and with ``late`` the
+libraries of the catalogue when one of its entries is first asked for.
+"""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
-
-from aiohttp.abc import AbstractResolver
+from typing import TYPE_CHECKING, Any
 
 from rez_agent.actions.addresses import AllowList
-from rez_agent.actions.apprise_transport import send_by_apprise
 from rez_agent.actions.base import SecretSource, unknown_fields
-from rez_agent.actions.catalogue import CatalogueAction, Entry, read_catalogue
 from rez_agent.actions.channels import Channel, read_channels
 from rez_agent.actions.custom import Act, CustomAction
-from rez_agent.actions.guarded_http import GuardedHttp
 from rez_agent.actions.http import HttpAction
-from rez_agent.actions.notify import NotifyAction
-from rez_agent.actions.registry import Actions
-from rez_agent.actions.sender import Sender
-from rez_agent.actions.yaml_file import read_yaml
+from rez_agent.actions.late_sender import LateSender
+from rez_agent.actions.references import Keyring
+from rez_agent.actions.registry import Actions, Listed
 from rez_agent.domain.errors import Invalid, Problem
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
+
+    from rez_agent.actions.catalogue import Entry
+    from rez_agent.actions.guarded_http import GuardedHttp
+    from rez_agent.actions.sender import Sender
 
 SAMPLE_CATALOGUE = Path(__file__).with_name("sample_actions.yaml")
 """The catalogue that ships: read when the operator names no other."""
@@ -38,24 +44,45 @@ def make_actions(
     monotonic: Callable[[], float],
     resolver: AbstractResolver | None = None,
     tls: ssl.SSLContext | None = None,
+    late: bool = False,
 ) -> Actions:
     """The actions of a host.
 
     ``allow_target``: exceptions to the guard. ``actions_file``: the catalogue and the channels, None for
     neither. ``custom``: see :func:`rez_agent.actions.custom.installed_actions`. ``now`` is the wall clock
     (aware, UTC), ``monotonic`` gives seconds that never run back. ``resolver`` and ``tls`` replace the
-    system's. Raises Invalid with every fault of the settings and the file, each with its line.
+    system's. ``late``: the file is read when it is first asked for, where starting fast counts and the file
+    was checked before; its faults are raised then. Raises Invalid with every fault of the settings and,
+    unless ``late``, of the file, each with its line.
     """
     allowed = AllowList(allow_target)
-    entries, channels = read_actions_file(actions_file) if actions_file else ({}, {})
-    guarded = GuardedHttp(allowed, monotonic=monotonic, resolver=resolver, tls=tls)
-    sender = Sender(guarded, secrets, now=now, monotonic=monotonic)
+
+    def make_sender() -> tuple[GuardedHttp, Sender]:
+        from rez_agent.actions.guarded_http import GuardedHttp  # noqa: PLC0415
+        from rez_agent.actions.sender import Sender  # noqa: PLC0415
+
+        guarded = GuardedHttp(allowed, monotonic=monotonic, resolver=resolver, tls=tls)
+        return guarded, Sender(guarded, secrets, now=now, monotonic=monotonic)
+
+    sender = LateSender(make_sender, Keyring(secrets, allowed))
+
+    @cache
+    def listed() -> Listed:
+        from rez_agent.actions.apprise_transport import send_by_apprise  # noqa: PLC0415
+        from rez_agent.actions.catalogue import CatalogueAction  # noqa: PLC0415
+        from rez_agent.actions.notify import NotifyAction  # noqa: PLC0415
+
+        entries, channels = read_actions_file(actions_file) if actions_file else ({}, {})
+        return Listed(
+            CatalogueAction(entries, sender, allowed), NotifyAction(channels, secrets, send_by_apprise)
+        )
+
+    if not late:
+        listed()
     return Actions(
-        guarded_http=guarded,
         sender=sender,
         http=HttpAction(sender, allowed),
-        catalogue=CatalogueAction(entries, sender, allowed),
-        notify=NotifyAction(channels, secrets, send_by_apprise),
+        listed=listed,
         custom=CustomAction(custom or {}, secrets),
     )
 
@@ -65,6 +92,9 @@ def read_actions_file(path: Path) -> tuple[dict[str, Entry], dict[str, Channel]]
 
     Raises Invalid with every fault at once, each with its line.
     """
+    from rez_agent.actions.catalogue import read_catalogue  # noqa: PLC0415
+    from rez_agent.actions.yaml_file import read_yaml  # noqa: PLC0415
+
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -6,7 +6,7 @@ JSON Schema judges the parameters; its templates make the request of them, which
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +18,9 @@ from referencing import Registry
 from rez_agent.actions.addresses import AllowList
 from rez_agent.actions.base import Payload, invalid_payload, unknown_fields
 from rez_agent.actions.http import request_problems, target_of
+from rez_agent.actions.late_sender import Performer
 from rez_agent.actions.request import FIELDS as REQUEST_FIELDS
 from rez_agent.actions.request import HttpRequest, read_request
-from rez_agent.actions.sender import Sender
 from rez_agent.actions.templates import BadTemplate, RenderingFailed, Template, Templates
 from rez_agent.actions.yaml_file import YamlFile
 from rez_agent.domain.action import Outcome, Work
@@ -52,15 +52,15 @@ class Entry:
 class CatalogueAction:
     """Sends the request of the entry that the payload names."""
 
-    def __init__(self, entries: Mapping[str, Entry], sender: Sender, allowed: AllowList) -> None:
+    def __init__(self, entries: Mapping[str, Entry], sender: Performer, allowed: AllowList) -> None:
         self._entries = entries
         self._sender = sender
         self._allowed = allowed
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> KeysView[str]:
         """The entries' names."""
-        return tuple(self._entries)
+        return self._entries.keys()
 
     def check(self, payload: Payload) -> list[Problem]:
         """All that is wrong with the parameters; then with the request that they make."""

@@ -21,8 +21,14 @@ from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from rez_agent.actions.answers import within_kept
-from rez_agent.actions.base import Payload, SecretSource, failed, invalid_payload, read_timeout
+from rez_agent.actions.base import (
+    Payload,
+    SecretSource,
+    failed,
+    invalid_payload,
+    read_timeout,
+    within_kept,
+)
 from rez_agent.actions.redact import Redactor
 from rez_agent.actions.threads import Threads
 from rez_agent.domain.action import Outcome, Work

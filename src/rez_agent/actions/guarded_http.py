@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from rez_agent.actions.addresses import AllowList, forbidden_text
+from rez_agent.actions.addresses import AllowList, forbidden_text, plain_name
 from rez_agent.actions.exchange import Exchanges, Response
 from rez_agent.actions.threads import Threads
 
@@ -62,11 +62,6 @@ def flight_to(url: URL) -> Flight:
 
 class ForbiddenAddress(OSError):
     """The guard refused to make a socket for an address."""
-
-
-def plain_name(raw_host: str) -> str:
-    """A host as it is compared: in lower case, without trailing dots."""
-    return raw_host.lower().rstrip(".")
 
 
 class GuardedHttp:

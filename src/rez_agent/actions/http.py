@@ -10,9 +10,9 @@ from pydantic_core import to_json
 
 from rez_agent.actions.addresses import AllowList
 from rez_agent.actions.base import Payload, invalid_payload
+from rez_agent.actions.late_sender import Performer
 from rez_agent.actions.references import Keyring
 from rez_agent.actions.request import HttpRequest, read_request
-from rez_agent.actions.sender import Sender
 from rez_agent.actions.signing import signing_key
 from rez_agent.actions.urls import address_problem
 from rez_agent.domain.action import Outcome, Work
@@ -27,7 +27,7 @@ _CACHED_TEXT_MAX = 4_096
 class HttpAction:
     """Sends the request that the payload describes."""
 
-    def __init__(self, sender: Sender, allowed: AllowList) -> None:
+    def __init__(self, sender: Performer, allowed: AllowList) -> None:
         self._sender = sender
         self._allowed = allowed
         self._recent: dict[str, HttpRequest | list[Problem]] = {}

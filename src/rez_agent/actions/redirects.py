@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from rez_agent.actions.addresses import AllowList
+from rez_agent.actions.addresses import AllowList, plain_name
 from rez_agent.actions.base import failed
 from rez_agent.actions.exchange import Response
-from rez_agent.actions.guarded_http import plain_name
 from rez_agent.actions.references import AttemptFailed
 from rez_agent.actions.urls import address_problem, read_url
 from rez_agent.domain.errors import Problem

@@ -8,9 +8,8 @@ from typing import Any
 
 from yarl import URL
 
-from rez_agent.actions.addresses import AllowList
+from rez_agent.actions.addresses import AllowList, plain_name
 from rez_agent.actions.base import SecretSource, failed, unknown_fields
-from rez_agent.actions.guarded_http import plain_name
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import did_you_mean

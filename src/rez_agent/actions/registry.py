@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from traceback import format_tb
-
-import structlog
+from typing import TYPE_CHECKING
 
 from rez_agent.actions.base import Action, Payload, failed, invalid_payload
-from rez_agent.actions.catalogue import CatalogueAction
 from rez_agent.actions.custom import CustomAction
-from rez_agent.actions.guarded_http import GuardedHttp
 from rez_agent.actions.http import HttpAction
-from rez_agent.actions.notify import NotifyAction
-from rez_agent.actions.sender import Sender
+from rez_agent.actions.late_sender import LateSender
 from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import did_you_mean
 
+if TYPE_CHECKING:  # the libraries of both are slow to import, and not every host asks for them
+    from rez_agent.actions.catalogue import CatalogueAction
+    from rez_agent.actions.notify import NotifyAction
+
 WEB_ACTION, NOTIFICATION, CUSTOM = "web_action", "notification", "custom"
+HTTP = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The kinds that the operator's file of actions makes: its catalogue, and its channels."""
+
+    catalogue: CatalogueAction
+    notify: NotifyAction
 
 
 class Actions:
@@ -30,28 +41,24 @@ class Actions:
     def __init__(
         self,
         *,
-        guarded_http: GuardedHttp,
-        sender: Sender,
+        sender: LateSender,
         http: HttpAction,
-        catalogue: CatalogueAction,
-        notify: NotifyAction,
+        listed: Callable[[], Listed],
         custom: CustomAction,
     ) -> None:
-        self._guarded_http = guarded_http
+        """``listed`` is asked for every payload that it may concern, so it remembers its answer."""
         self._sender = sender
-        self._web: dict[str, Action] = {"http": http, **dict.fromkeys(catalogue.names, catalogue)}
-        self._notify = notify
+        self._http = http
+        self._listed = listed
         self._custom = custom
-        self._log = structlog.get_logger("rez_agent.actions")
 
     async def start(self) -> None:
         """Make ready to run work."""
-        await self._guarded_http.start()
+        await self._sender.start()
 
     async def close(self) -> None:
         """Close every connection. Work still running fails."""
         await self._sender.close()
-        await self._guarded_http.close()
 
     def check(self, target_type: str, payload: Payload) -> list[Problem]:
         """All that is wrong with a payload, pointers relative to it; empty when it can be performed."""
@@ -71,17 +78,13 @@ class Actions:
         try:
             return await found.run(work)
         except Exception as error:  # noqa: BLE001  # the contract: an attempt always has an outcome
-            kind = type(error).__name__
-            # Only places, never values: an exception's text or a frame's variables may hold a secret.
-            where = format_tb(error.__traceback__)
-            self._log.error("action_failed", execution_id=work.execution_id, error=kind, where=where)
-            return failed("internal_error", f"The action failed unexpectedly ({kind}).")
+            return _unexpected(error, work)
 
     def _action(self, target_type: str, payload: Payload) -> Action | Problem:
         if target_type == WEB_ACTION:
             return self._web_action(payload)
         if target_type == NOTIFICATION:
-            return self._notify
+            return self._listed().notify
         if target_type == CUSTOM:
             return self._custom
         known = (WEB_ACTION, NOTIFICATION, CUSTOM)
@@ -93,9 +96,22 @@ class Actions:
         if not isinstance(name, str):
             text = "'action' is 'http' or the name of an entry of the action catalogue."
             return Problem("missing_field", text, "/action")
-        action = self._web.get(name)
-        if action is None:
-            known = ", ".join(sorted(self._web))
-            text = f"There is no web action '{name}'.{did_you_mean(name, self._web)} Known: {known}."
-            return Problem("unknown_action", text, "/action")
-        return action
+        if name == HTTP:
+            return self._http
+        catalogue = self._listed().catalogue
+        if name in catalogue.names:
+            return catalogue
+        known = sorted((HTTP, *catalogue.names))
+        text = f"There is no web action '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}."
+        return Problem("unknown_action", text, "/action")
+
+
+def _unexpected(error: Exception, work: Work) -> Outcome:
+    import structlog  # noqa: PLC0415  # slow to import, and needed by none that only checks
+
+    kind = type(error).__name__
+    # Only places, never values: an exception's text or a frame's variables may hold a secret.
+    where = format_tb(error.__traceback__)
+    log = structlog.get_logger("rez_agent.actions")
+    log.error("action_failed", execution_id=work.execution_id, error=kind, where=where)
+    return failed("internal_error", f"The action failed unexpectedly ({kind}).")

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from yarl import URL
 
+from rez_agent.actions.addresses import plain_name
 from rez_agent.actions.auth import ApiKey, Auth, OAuth2, read_auth, references_of
 from rez_agent.actions.base import DEFAULT_TIMEOUT, Payload, read_timeout, unknown_fields
-from rez_agent.actions.guarded_http import plain_name
 from rez_agent.actions.headers import USER_AGENT, read_headers
 from rez_agent.actions.references import Ref, read_reference
 from rez_agent.actions.urls import read_query, read_url

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from yarl import URL
 
-from rez_agent.actions.answers import failure_of, read_body, status_failure, text_of, within_kept
+from rez_agent.actions.answers import failure_of, read_body, status_failure, text_of
 from rez_agent.actions.auth import Credentials, OAuth2, bearer_credentials, fit_for_header, simple_credentials
-from rez_agent.actions.base import SecretSource, failed
+from rez_agent.actions.base import SecretSource, failed, within_kept
 from rez_agent.actions.deadlines import Deadlines
 from rez_agent.actions.exchange import Response
 from rez_agent.actions.guarded_http import Flight, GuardedHttp

@@ -9,8 +9,7 @@ from typing import Any
 
 from yarl import URL
 
-from rez_agent.actions.addresses import AllowList, forbidden_text, read_address
-from rez_agent.actions.guarded_http import plain_name
+from rez_agent.actions.addresses import AllowList, forbidden_text, plain_name, read_address
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import pointer_to
 
