@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 ARGS ?=
 WORKERS ?= 2
+STAGE ?= dev
 
 .PHONY: help
 help: ## Show this list
@@ -51,6 +52,10 @@ nightly-zones: setup-development ## Check every clock change of every zone, 2020
 .PHONY: nightly-kill
 nightly-kill: setup-development ## Kill the server 200 times in mid-flight and count what was lost
 	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py -o faulthandler_timeout=1500 $(ARGS)
+
+.PHONY: synth
+synth: setup-development ## Write the CloudFormation template of STAGE (dev) to build/, and its path last
+	@$(BIN)/python -m infrastructure.synth --stage "$(STAGE)" $(ARGS)
 
 .PHONY: lock
 lock: setup-development ## Write the lock files anew from pyproject.toml (ARGS="--upgrade" to move versions)

@@ -1,0 +1,1 @@
+"""The resources of one stage, each module a list of one kind."""

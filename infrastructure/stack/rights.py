@@ -1,0 +1,169 @@
+"""What each role may do, as a table: nothing that its function does not call, on nothing but what it calls it on.
+
+An action without a resource is granted on ``*`` only where AWS knows no resource for it; its ``why`` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infrastructure.stack.place import Place
+
+WORK = ("web-actions", "notifications", "custom")
+"""The topics of work, and the queues behind them."""
+
+READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
+"""A transaction needs the rights of its parts; there is none of its own."""
+
+KEEP_ENGINE = (
+    "scheduler:CreateSchedule",
+    "scheduler:GetSchedule",
+    "scheduler:UpdateSchedule",
+    "scheduler:DeleteSchedule",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Leave to take ``actions`` on ``resources`` under ``conditions``. ``why`` is said where the actions do not
+    say it themselves."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    why: str = ""
+
+    def statement(self) -> dict[str, Any]:
+        """The right as a statement of a policy."""
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Action": sorted(self.actions),
+            "Resource": sorted(self.resources),
+        }
+        return {**statement, "Condition": self.conditions} if self.conditions else statement
+
+
+def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
+    """What the role of each function may do."""
+    return {
+        "webapi": (
+            _logs(place, "webapi"),
+            _tables(place, READ + WRITE, "schedules", "messages", "records"),
+            _tables(place, READ, "executions"),
+            _indexes(place, "schedules", "messages", "executions"),
+            _publish(place, "schedule-creation"),
+            *_payloads(place, "s3:GetObject", "s3:PutObject"),
+        ),
+        "scheduler": (
+            _logs(place, "scheduler"),
+            _tables(place, READ + WRITE, "schedules", "messages", "executions", "records"),
+            _indexes(place, "schedules", "messages", "executions"),
+            _publish(place, *WORK),
+            _send(place, *WORK, why="Work that is due later goes to its queue with a delay."),
+            *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+            *_engine(place),
+            _on_failure(place),
+        ),
+        "processor": (
+            _logs(place, "processor"),
+            _tables(place, READ + WRITE, "schedules", "executions", "records"),
+            _indexes(place, "schedules", "executions"),
+            _receive(place, *WORK),
+            _send(place, *WORK, why="A retry is a new message with a delay."),
+            _publish(place, *WORK),
+            *_payloads(place, "s3:GetObject", "s3:DeleteObject"),
+            Right(("secretsmanager:GetSecretValue",), (place.secrets,)),
+        ),
+        "sweep": (
+            _logs(place, "sweep"),
+            _tables(place, READ + WRITE, "schedules", "messages", "executions", "records"),
+            _indexes(place, "schedules", "messages", "executions"),
+            _publish(place, "schedule-creation", *WORK),
+            _send(place, *WORK, why="Work that is due later goes to its queue with a delay."),
+            *_payloads(place, "s3:GetObject", "s3:DeleteObject"),
+            *_engine(place),
+            Right(("scheduler:ListSchedules",), ("*",), why="AWS knows no resource for it."),
+            _on_failure(place),
+        ),
+    }
+
+
+def execution_rights(place: Place) -> tuple[Right, ...]:
+    """What EventBridge Scheduler may do to fire a user's schedule."""
+    return (
+        Right(("lambda:InvokeFunction",), (place.function("scheduler"),)),
+        _send(place, "scheduler-dead-letters", why="Dead letters of the hand-over."),
+    )
+
+
+def timer_rights(place: Place) -> tuple[Right, ...]:
+    """What EventBridge Scheduler may do to start the sweep."""
+    return (Right(("lambda:InvokeFunction",), (place.function("sweep"),)),)
+
+
+def policy(rights: tuple[Right, ...]) -> dict[str, Any]:
+    """The rights as a policy."""
+    return {"Version": "2012-10-17", "Statement": [right.statement() for right in rights]}
+
+
+def trust(service: str, conditions: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, Any]:
+    """The policy that lets an AWS service assume a role."""
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    if conditions:
+        statement["Condition"] = conditions
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def _logs(place: Place, function: str) -> Right:
+    return Right(("logs:CreateLogStream", "logs:PutLogEvents"), (place.log_streams(function),))
+
+
+def _tables(place: Place, actions: tuple[str, ...], *tables: str) -> Right:
+    return Right(actions, tuple(place.table(table) for table in tables))
+
+
+def _indexes(place: Place, *tables: str) -> Right:
+    return Right(("dynamodb:Query",), tuple(place.indexes(table) for table in tables))
+
+
+def _publish(place: Place, *topics: str) -> Right:
+    return Right(("sns:Publish",), tuple(place.topic(topic) for topic in topics))
+
+
+def _send(place: Place, *queues: str, why: str = "") -> Right:
+    return Right(("sqs:SendMessage",), tuple(place.queue(queue) for queue in queues), why=why)
+
+
+def _receive(place: Place, *queues: str) -> Right:
+    actions = (
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ChangeMessageVisibility",
+    )
+    why = "Lambda polls the queues in the name of the function's role."
+    return Right(actions, tuple(place.queue(queue) for queue in queues), why=why)
+
+
+def _payloads(place: Place, *actions: str) -> tuple[Right, ...]:
+    why = "Without it S3 answers AccessDenied instead of NoSuchKey for a payload that has gone."
+    return (Right(actions, (place.objects,)), Right(("s3:ListBucket",), (place.bucket,), why=why))
+
+
+def _engine(place: Place) -> tuple[Right, ...]:
+    passed = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    return (
+        Right(KEEP_ENGINE, (place.schedules,)),
+        Right(("iam:PassRole",), (place.execution_role,), passed, "A schedule names the role that fires it."),
+    )
+
+
+def _on_failure(place: Place) -> Right:
+    return _send(place, "scheduler-dead-letters", why="Lambda sends what failed in the name of the role.")
