@@ -24,6 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -36,7 +39,7 @@ _App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run: ``port`` 0 takes a free one; ``auth`` enforces IAM; without ``firing`` nothing falls due."""
+    """How to run: ``port`` 0 takes a free one, ``auth`` enforces IAM, no ``firing`` lets nothing fall due."""
 
     port: int = 0
     firing: bool = True
@@ -87,10 +90,9 @@ def _read(arguments: Sequence[str] | None) -> Options:
 
 def _isolate(home: Path, port: int, *, auth: bool) -> None:
     """Replace the environment. ministack reads it when imported, and hands it on to every function."""
-    path = os.environ.get("PATH", os.defpath)
     os.environ.clear()
     os.environ.update(
-        PATH=path,
+        PATH="/usr/local/bin:/usr/bin:/bin",
         HOME=str(home),
         TMPDIR=str(home),
         LANG="en_US.UTF-8",
@@ -110,13 +112,10 @@ def _isolate(home: Path, port: int, *, auth: bool) -> None:
 
 
 async def _serve(listener: socket.socket, home: Path, options: Options) -> None:
-    # Imported late: both read the environment that _isolate has just set.
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config
+    # Imported late: it reads the environment that _isolate has just set.
+    from infrastructure.aws_local import ministack_patches  # noqa: PLC0415
 
-    from infrastructure.aws_local import ministack_patches
-
-    ministack_patches.apply(home, firing=options.firing)
+    stop = ministack_patches.apply(home, firing=options.firing)
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = 75
@@ -127,7 +126,7 @@ async def _serve(listener: socket.socket, home: Path, options: Options) -> None:
     try:
         await serve(app, config, shutdown_trigger=stopped.wait)  # type: ignore[arg-type]
     finally:
-        ministack_patches.stop_functions()
+        stop()
 
 
 def _stop_signals(*, tied: bool) -> asyncio.Event:

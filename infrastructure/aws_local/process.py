@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -71,7 +70,8 @@ def emulator(*, firing: bool = True, auth: bool = False, port: int = 0) -> Itera
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
-                env={"PATH": os.environ.get("PATH", os.defpath)},
+                env={},
+                start_new_session=True,  # an interrupt at the terminal is ours to hand on
             )
         try:
             yield _endpoint(process, log)
