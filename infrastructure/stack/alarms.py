@@ -35,6 +35,7 @@ class Alarm:
 
 def make_alarms(
     settings: Settings,
+    *,
     tables: dict[str, aws.dynamodb.Table],
     queues: Queues,
     functions: dict[str, aws.lambda_.Function],
@@ -43,14 +44,15 @@ def make_alarms(
 ) -> None:
     """All alarms. They tell ``alarmTopicArn`` and ``alarmEmail`` where those are configured."""
     told = _told(settings)
-    for alarm in (
+    alarms = (
         *_queues(settings, queues),
         *_topics(queues),
         *_functions(functions),
         *_engine(group),
         *_tables(tables),
         _api(api),
-    ):
+    )
+    for alarm in alarms:
         _make(settings, alarm, told)
 
 
@@ -77,8 +79,8 @@ def _make(settings: Settings, alarm: Alarm, told: list[pulumi.Input[str]]) -> No
         comparison_operator=alarm.comparison,
         threshold=alarm.threshold,
         treat_missing_data=alarm.missing,
-        alarm_actions=told,
-        ok_actions=told,
+        alarm_actions=told or None,
+        ok_actions=told or None,
         tags=settings.tags,
     )
 
@@ -99,7 +101,7 @@ def _queues(settings: Settings, queues: Queues) -> Iterator[Alarm]:
             "AWS/SQS",
             "ApproximateAgeOfOldestMessage",
             {"QueueName": queue.name},
-            f"Work waits in the queue {what}: the processor fails or is too slow. See its log and its throttles.",
+            f"Work waits in the queue {what}: the processor fails or is too slow. See its log.",
             statistic="Maximum",
             threshold=settings.oldest_message_seconds,
         )
@@ -184,7 +186,7 @@ def _tables(tables: dict[str, aws.dynamodb.Table]) -> Iterator[Alarm]:
                 "AWS/DynamoDB",
                 metric,
                 {"TableName": table.name},
-                f"The table {what} throttled {name}: one partition is hot, or the account's limit is reached.",
+                f"The table {what} throttled {name}: a partition is hot, or the account's limit is reached.",
             )
 
 

@@ -49,7 +49,7 @@ def make_api(settings: Settings, webapi: aws.lambda_.Function) -> aws.apigateway
 
 
 def _alias(settings: Settings, webapi: aws.lambda_.Function) -> aws.lambda_.Alias | None:
-    """A snapshot belongs to a published version, so the API calls the last one by an alias; else the function."""
+    """Where snapshots are used, the last published version: a snapshot belongs to one. Else nothing."""
     if not settings.snap_start:
         return None
     return aws.lambda_.Alias("webapi", name=LIVE, function_name=webapi.name, function_version=webapi.version)

@@ -16,6 +16,7 @@ Environment = dict[str, pulumi.Input[str]]
 def environment(
     settings: Settings,
     place: Place,
+    *,
     tables: dict[str, aws.dynamodb.Table],
     queues: Queues,
     roles: Roles,

@@ -29,12 +29,12 @@ def deploy(settings: Settings) -> Outputs:
     bucket = make_bucket(settings, place)
     queues = make_queues(settings)
     roles = make_roles(settings, place)
-    told = environment(settings, place, tables, queues, roles, bucket)
+    told = environment(settings, place, tables=tables, queues=queues, roles=roles, bucket=bucket)
     functions = make_functions(settings, roles, told, queues)
     api = make_api(settings, functions["webapi"])
     group = make_group(settings)
     make_timers(settings, functions["sweep"], roles.timer)
-    make_alarms(settings, tables, queues, functions, group, api)
+    make_alarms(settings, tables=tables, queues=queues, functions=functions, group=group, api=api)
     return {
         **_stores(tables, bucket),
         **_ways(queues),

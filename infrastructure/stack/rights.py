@@ -1,6 +1,6 @@
-"""What each role may do, as a table: nothing that its function does not call, on nothing but what it calls it on.
+"""What each role may do, as a table: what its function calls, on what it calls it on, and nothing else.
 
-An action without a resource is granted on ``*`` only where AWS knows no resource for it; its ``why`` says so.
+An action is granted on ``*`` only where AWS knows no resource for it; its ``why`` says so.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ KEEP_ENGINE = (
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """Leave to take ``actions`` on ``resources`` under ``conditions``. ``why`` is said where the actions do not
-    say it themselves."""
+    """Leave to take ``actions`` on ``resources`` under ``conditions``. ``why``: the reason, where the actions
+    don't say it themselves."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]

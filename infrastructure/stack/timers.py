@@ -31,7 +31,7 @@ TIMERS = (
 
 
 def make_group(settings: Settings) -> aws.scheduler.ScheduleGroup:
-    """The group of the users' schedules. Deleting it deletes them, hence the protection where data is kept."""
+    """The group of the users' schedules. Deleting it deletes them, so it is kept where data is."""
     return aws.scheduler.ScheduleGroup(
         "schedules",
         name=settings.names.schedule_group,

@@ -25,13 +25,13 @@ def main() -> int:
     try:
         template = synthesize(given.stage, **dict(_pair(text) for text in given.set))
     except (Invalid, Untranslatable) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"synth: {error}\n")
         return 1
     path = given.directory / f"rez-agent-{given.stage}.template.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render(template), encoding="utf-8")
-    print(f"{len(template['Resources'])} resources; parameters: {', '.join(template['Parameters'])}")
-    print(path)
+    parameters = ", ".join(template["Parameters"])
+    sys.stdout.write(f"{len(template['Resources'])} resources; parameters: {parameters}\n{path}\n")
     return 0
 
 

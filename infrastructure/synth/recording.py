@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
+from pulumi.runtime.stack import Stack
 
 from infrastructure.synth.rows import outputs
 from infrastructure.synth.tokens import token
@@ -43,21 +44,21 @@ class Recording:
 def record(stage: str, config: Mapping[str, str]) -> Recording:
     """Run the program for ``stage`` with ``config`` (by keys such as ``retentionDays``).
 
-    It runs as ``pulumi up`` runs it, in this process, so what it raises is raised here. Not for two threads at
-    once: Pulumi's run time is one a process.
+    It runs as ``pulumi up`` runs it, in this process, so what it raises is raised here. Not for two threads
+    at once: Pulumi's run time is one a process.
     """
     monitor = _Monitor(_Answers())
     pulumi.runtime.set_all_config({f"{PROJECT}:{key}": text for key, text in config.items()})
     set_mocks(monitor.mocks, project=PROJECT, stack=stage, preview=False, monitor=monitor)
     told: dict[str, str] = {}
-    _run(told)
+    pulumi.runtime.test(_run)(told)  # type: ignore[no-untyped-call]
     return Recording(monitor.registered, told)
 
 
-@pulumi.runtime.test
 def _run(told: dict[str, str]) -> pulumi.Output[None]:
     runpy.run_path(str(PROGRAM), run_name="__main__")
     stack = pulumi.runtime.get_root_resource()
+    assert isinstance(stack, Stack)
     return pulumi.Output.all(**stack.outputs).apply(told.update)
 
 
@@ -67,17 +68,19 @@ def logical_id(type_: str, name: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in words) + type_.rpartition(":")[2]
 
 
+CALLS = {
+    "aws:index/getPartition:getPartition": {"partition": token("AWS::Partition")},
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": token("AWS::AccountId")},
+    "aws:index/getRegion:getRegion": {"region": token("AWS::Region")},
+}
+"""What the program may ask AWS, and the answers."""
+
+
 class _Answers(Mocks):
     """Answers as AWS would, with tokens for what only a deployment knows."""
 
-    _CALLS = {
-        "aws:index/getPartition:getPartition": {"partition": token("AWS::Partition")},
-        "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": token("AWS::AccountId")},
-        "aws:index/getRegion:getRegion": {"region": token("AWS::Region")},
-    }
-
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        return self._CALLS[args.token], []
+        return CALLS[args.token], []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         own = logical_id(args.typ, args.name)
@@ -93,7 +96,7 @@ class _Monitor(MockMonitor):
         self._ids: dict[str, str] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (its name in Pulumi's protocol)
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if not request.type.startswith("aws:"):
             return response
         own = logical_id(request.type, request.name)
@@ -103,7 +106,7 @@ class _Monitor(MockMonitor):
             type=request.type,
             name=request.name,
             inputs=pulumi.runtime.rpc.deserialize_properties(request.object),
-            needs=frozenset(self._ids[urn] for urn in request.dependencies),
+            needs=frozenset(self._ids[urn] for urn in request.dependencies if urn in self._ids),
             protect=request.protect,
             retain=request.retainOnDelete,
         )

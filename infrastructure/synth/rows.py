@@ -1,7 +1,7 @@
 """How each Pulumi type becomes CloudFormation: a row for each type that the program may use, no others.
 
-A property that a row does not name goes by the same name in CloudFormation's schema, but for its case; one that
-is in neither is an error. So the table is also the list of what may be used.
+A property that a row does not name goes by the same name in CloudFormation's schema, but for its case; one
+that is in neither is an error. So the table is also the list of what may be used.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A type that becomes properties of another resource: of the one that its property ``host`` names. Lists of
-    several parts are joined."""
+    """A type that becomes properties of another resource: of the one that its property ``host`` names. Where
+    several parts give lists, they are joined."""
 
     host: str
     make: Callable[[Mapping[str, Any]], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""CloudFormation's own schemas, as cfn-lint carries them: they name the properties and refuse unknown ones."""
+"""CloudFormation's own schemas, as cfn-lint carries them: they name properties and refuse unknown ones."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ class ResourceSchema:
 
     def schema_of(self, name: str) -> Schema:
         """The schema of a property."""
-        found = self._resolved(self.root["properties"][name])
-        return found
+        return self._resolved(self.root["properties"][name])
 
     def fit(self, value: Any, schema: Schema, where: str) -> Any:
         """``value`` with CloudFormation's names for its keys and intrinsic functions for its tokens. What is

@@ -14,7 +14,7 @@ Intrinsic = str | dict[str, object]
 
 
 def token(logical_id: str, attribute: str = "") -> str:
-    """What stands for a resource's Ref, or for one of its attributes. Also for ``AWS::Region`` and the like."""
+    """What stands for a resource's Ref or one of its attributes; also for ``AWS::Region`` and the like."""
     return f"{{{{cfn:{logical_id}{'.' if attribute else ''}{attribute}}}}}"
 
 

@@ -19,7 +19,7 @@ Template = dict[str, Any]
 PARAMETERS = {
     CODE_BUCKET: {
         "Type": "String",
-        "Description": "The bucket with the functions' zips: scheduler.zip and so on, as make build makes them",
+        "Description": "The bucket with the functions' zips: scheduler.zip and so on, from make build",
         "MinLength": 3,
         "MaxLength": 63,
     },
