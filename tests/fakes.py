@@ -13,6 +13,7 @@ from rez_agent.clock import encoded
 from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.instants import to_ms
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition
 
 NOON = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 """A Monday."""
@@ -108,3 +109,26 @@ class ScriptedActions:
         """The next attempt that began, once it has."""
         async with asyncio.timeout(10):
             return await self._begun.get()
+
+
+class ParticularEngine:
+    """An engine that keeps no time, and can't keep time for the expressions that it is given."""
+
+    def __init__(self, *unsupported: str) -> None:
+        self._unsupported = unsupported
+
+    def check(self, definition: ScheduleDefinition) -> list[Problem]:
+        """Refuses those."""
+        if definition.schedule_expression not in self._unsupported:
+            return []
+        return [Problem("unsupported_by_engine", "Write it otherwise.", "/schedule_expression")]
+
+    def settle(self, schedule: Schedule, now: datetime) -> Schedule:
+        """Nothing is ever due."""
+        return schedule
+
+    def arm(self, schedule: Schedule) -> None:
+        """Nothing."""
+
+    def disarm(self, schedule_id: str) -> None:
+        """Nothing."""

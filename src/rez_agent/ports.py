@@ -22,7 +22,7 @@ from rez_agent.domain.due import InFlight
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.execution import Attempt, Execution, ExecutionStatus, Reason
 from rez_agent.domain.policies import RetryPolicy
-from rez_agent.domain.schedule import Schedule, ScheduleStatus, TargetType
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition, ScheduleStatus, TargetType
 from rez_agent.domain.secret import Secret, SecretInfo
 
 T = TypeVar("T")
@@ -216,14 +216,23 @@ class Records(Protocol):
 
 
 class Engine(Protocol):
-    """What keeps time. It is derived from the store: arming is idempotent and may be repeated."""
+    """What keeps time. It is derived from the store: arming is idempotent and may be repeated.
+
+    ``arm`` and ``disarm`` never fail a command: an engine that can't be reached takes the schedule up later,
+    and what fell due meanwhile is made good.
+    """
+
+    def check(self, definition: ScheduleDefinition) -> list[Problem]:
+        """What of a definition, right in itself, this engine can't keep time for (``unsupported_by_engine``),
+        with pointers into its document; empty when it can."""
 
     def settle(self, schedule: Schedule, now: datetime) -> Schedule:
-        """Fire what is due of ``schedule`` up to ``now``, so that a change made now can't swallow it;
-        returns the schedule as it is then. A host whose engine fires on its own returns it unchanged."""
+        """Fire what is due of ``schedule`` up to ``now`` and has no entry yet, so that a change made now
+        can't swallow it; returns the schedule as it is then."""
 
     def arm(self, schedule: Schedule) -> None:
-        """See to it that the schedule's next occurrence, or the end of its pause, is acted on in time."""
+        """See to it that the schedule's next occurrence, or the end of its pause, is acted on in time; also
+        when it has come already. The schedule is the one that the store was just given."""
 
     def disarm(self, schedule_id: str) -> None:
         """Nothing of the schedule is to fire any more."""

@@ -7,7 +7,7 @@ import pytest
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.execution import Cause
 from rez_agent.ports import Ports
-from rez_agent.usecases.firing import asked_execution
+from rez_agent.usecases.entries import asked_execution
 from tests.contract.hosts import SteppedHost
 from tests.fakes import NOON
 from tests.rig import definition_of, schedule_of

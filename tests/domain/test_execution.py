@@ -20,7 +20,7 @@ from rez_agent.domain.execution import (
     execution_id,
     window_share,
 )
-from rez_agent.usecases.firing import asked_execution
+from rez_agent.usecases.entries import asked_execution
 from tests.fakes import NOON
 from tests.rig import schedule_of
 

@@ -14,7 +14,7 @@ from rez_agent.domain.action import Outcome
 from rez_agent.domain.execution import CRASHES_AT_MOST, Cause, Execution, ExecutionStatus
 from rez_agent.local.queue import LANES_AT_ONCE, LEASE_MS, claim
 from rez_agent.ports import Claimed
-from rez_agent.usecases.firing import asked_execution
+from rez_agent.usecases.entries import asked_execution
 from tests.fakes import FAILED, NOON, OK, REFUSED
 from tests.rig import Rig, schedule_of
 

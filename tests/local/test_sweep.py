@@ -13,7 +13,7 @@ import pytest
 from rez_agent.domain.execution import Cause
 from rez_agent.local.sweep import MESSAGES_KEPT, SLICE, TOMBSTONES_KEPT, Kept, Sweep
 from rez_agent.ports import Record
-from rez_agent.usecases.firing import asked_execution
+from rez_agent.usecases.entries import asked_execution
 from tests.fakes import FAILED, NOON
 from tests.rig import Rig, due_times, schedule_of
 

@@ -18,7 +18,7 @@ from rez_agent.domain.execution import Cause, Execution, ExecutionStatus
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.worker import Worker
 from rez_agent.ports import Claimed, Concluded
-from rez_agent.usecases.firing import asked_execution
+from rez_agent.usecases.entries import asked_execution
 from tests.fakes import FAILED, NOON, OK
 from tests.rig import Rig, schedule_of
 

@@ -9,13 +9,17 @@ import pytest
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.schedule import ScheduleDefinition
 from rez_agent.usecases.checking import PAYLOAD_AT_MOST, checked_definition, checked_payload
-from tests.fakes import NOON, ScriptedActions
+from tests.fakes import NOON, ParticularEngine, ScriptedActions
 from tests.rig import definition_of
 
 
 def checked(before: str | None = None, **changes: Any) -> tuple[ScheduleDefinition, list[Problem]]:
     return checked_definition(
-        definition_of(**changes), now=NOON, actions=ScriptedActions(), expression_before=before
+        definition_of(**changes),
+        now=NOON,
+        actions=ScriptedActions(),
+        engine=ParticularEngine("cron(0 0 L-3 * ? *)"),
+        expression_before=before,
     )
 
 
@@ -92,3 +96,9 @@ def test_a_payload_alone_is_checked_for_its_target_type() -> None:
     with pytest.raises(Invalid) as error:
         checked_payload("web_action", {"bad": 1}, ScriptedActions())
     assert [problem.pointer for problem in error.value.problems] == ["/payload/bad"]
+
+
+def test_what_the_engine_cannot_keep_time_for_is_refused_once_all_else_is_right() -> None:
+    unsupported = "cron(0 0 L-3 * ? *)"
+    assert refused(schedule_expression=unsupported) == [("unsupported_by_engine", "/schedule_expression")]
+    assert refused(schedule_expression=unsupported, name="") == [("invalid_value", "/name")]

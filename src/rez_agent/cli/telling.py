@@ -212,11 +212,18 @@ def _length(milliseconds: Any) -> str:
     return "" if milliseconds is None else length(max(0, milliseconds) / 1000)
 
 
+_CAUSES = {
+    "run": "asked for; ",
+    "backfill": "backfill; ",
+    "catch_up": "made good; ",
+    "engine_only": "the engine's own time; ",
+}
+"""Why an execution exists, where it is not the ordinary case."""
+
+
 def became(item: Document) -> str:
     """What became of an execution, in a few words."""
-    cause = {"run": "asked for; ", "backfill": "backfill; ", "catch_up": "made good; "}.get(
-        item.get("cause", ""), ""
-    )
+    cause = _CAUSES.get(item.get("cause", ""), "")
     if item["status"] == "succeeded":
         return cause + (f"answer {item['response_status']}" if item.get("response_status") else "done")
     if item["status"] in ("skipped", "cancelled"):

@@ -10,14 +10,52 @@ Instants here are whole seconds since 1970-01-01T00:00:00Z: the engine asks hund
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from rez_agent.domain.execution import Cause, Reason
-from rez_agent.domain.expression import Occurrences
 from rez_agent.domain.policies import HELD_AT_MOST, MISSED_AFTER_SECONDS, CatchUp, CatchUpMode, Overlap
 
 OWED_AT_ONCE = 500
 """Executions owed in one answer at most, so that a long catch-up keeps memory flat."""
+
+
+class Times(Protocol):
+    """Instants in order: a schedule's :class:`~rez_agent.domain.expression.Occurrences`, or some of them."""
+
+    def next_epoch(self, after: int) -> int | None:
+        """The first one strictly after ``after``."""
+
+    def previous_epoch(self, before: int) -> int | None:
+        """The last one strictly before ``before``."""
+
+    def count_epochs(self, after: int, until: int) -> int:
+        """How many lie in ``(after, until]``."""
+
+
+class Instants:
+    """Some instants, as :class:`Times`: those occurrences of a schedule that are to be decided about."""
+
+    __slots__ = ("_sorted",)
+
+    def __init__(self, instants: Iterable[int]) -> None:
+        self._sorted = sorted(instants)
+
+    def next_epoch(self, after: int) -> int | None:
+        """The first one strictly after ``after``."""
+        place = bisect_right(self._sorted, after)
+        return self._sorted[place] if place < len(self._sorted) else None
+
+    def previous_epoch(self, before: int) -> int | None:
+        """The last one strictly before ``before``."""
+        place = bisect_left(self._sorted, before)
+        return self._sorted[place - 1] if place else None
+
+    def count_epochs(self, after: int, until: int) -> int:
+        """How many lie in ``(after, until]``."""
+        return bisect_right(self._sorted, until) - bisect_right(self._sorted, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +105,7 @@ NOTHING_IN_FLIGHT = InFlight()
 
 
 def owed(
-    occurrences: Occurrences,
+    occurrences: Times,
     *,
     cursor: int,
     now: int,
@@ -92,9 +130,7 @@ def owed(
     return Owed(allowed, skips + forbidden, following)
 
 
-def _several(
-    occurrences: Occurrences, cursor: int, now: int, catch_up: CatchUp
-) -> tuple[list[Fire], list[Skip]]:
+def _several(occurrences: Times, cursor: int, now: int, catch_up: CatchUp) -> tuple[list[Fire], list[Skip]]:
     """More than one, or late: those missed go through catch-up, those of the last minute fire."""
     on_time_from = max(cursor, now - MISSED_AFTER_SECONDS + 1)
     on_time = [Fire(due) for due in _within(occurrences, on_time_from, now)]
@@ -127,7 +163,7 @@ def _unknown(cursor: int, now: int, catch_up: CatchUp) -> tuple[list[Fire], list
     return [Fire(cursor, Cause.CATCH_UP)], []
 
 
-def _within(occurrences: Occurrences, first: int, last: int) -> list[int]:
+def _within(occurrences: Times, first: int, last: int) -> list[int]:
     """The occurrences from ``first`` to ``last``, both inclusive, the earliest :data:`OWED_AT_ONCE`."""
     found: list[int] = []
     due = occurrences.next_epoch(first - 1)
@@ -137,12 +173,12 @@ def _within(occurrences: Occurrences, first: int, last: int) -> list[int]:
     return found
 
 
-def _missed(occurrences: Occurrences, first: int, last: int) -> list[Skip]:
+def _missed(occurrences: Times, first: int, last: int) -> list[Skip]:
     passed = passed_in(occurrences, first, last)
     return [] if passed is None else [Skip(passed, Reason.MISSED)]
 
 
-def passed_in(occurrences: Occurrences, first: int, last: int) -> Passed | None:
+def passed_in(occurrences: Times, first: int, last: int) -> Passed | None:
     """The occurrences from ``first`` to ``last``, both inclusive, counted exactly; None if there are none."""
     earliest, latest = occurrences.next_epoch(first - 1), occurrences.previous_epoch(last + 1)
     if earliest is None or latest is None or earliest > latest:

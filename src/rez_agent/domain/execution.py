@@ -63,12 +63,15 @@ MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 
 
 class Cause(StrEnum):
-    """Why an execution exists. ``catch_up``: its occurrence was missed and is made good."""
+    """Why an execution exists. ``catch_up``: its occurrence was missed and is made good. ``engine_only``: an
+    engine that keeps time by itself fired at an instant that our own evaluation of the expression does not
+    know; it runs, and this tells."""
 
     SCHEDULE = "schedule"
     CATCH_UP = "catch_up"
     RUN = "run"
     BACKFILL = "backfill"
+    ENGINE_ONLY = "engine_only"
 
 
 class Reason(StrEnum):

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from rez_agent.domain.due import NOTHING_IN_FLIGHT, InFlight, Owed, Passed, owed
-from rez_agent.domain.errors import Invalid
+from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.execution import Cause, Reason, window_share
 from rez_agent.domain.expression import Occurrences, parse
 from rez_agent.domain.instants import compact, from_ms, from_seconds, to_ms
 from rez_agent.domain.policies import MISSED_AFTER_SECONDS, Overlap, Policies
-from rez_agent.domain.schedule import Schedule
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition
 from rez_agent.local.ledger import in_flight_of
 from rez_agent.local.rows import Row, dumps, fetch, ms_or_none, policies_from, wake_of
 from rez_agent.local.schedule_store import SqliteSchedules
 from rez_agent.local.signals import Signals
 from rez_agent.usecases.applying import resume
-from rez_agent.usecases.firing import DETAILS
+from rez_agent.usecases.entries import DETAILS
 
 if TYPE_CHECKING:
     from rez_agent.local.bundle import LocalPorts
@@ -86,6 +86,10 @@ class SqliteEngine:
         self._connection = connection
         self._schedules = schedules
         self._signals = signals
+
+    def check(self, definition: ScheduleDefinition) -> list[Problem]:  # noqa: ARG002 - the port's signature
+        """Nothing: this engine keeps time by the very evaluation that read the expression."""
+        return []
 
     def settle(self, schedule: Schedule, now: datetime) -> Schedule:
         """Fire what is due of ``schedule``; the schedule as it is then."""

@@ -26,7 +26,7 @@ from rez_agent.usecases.callers import Caller, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
 from rez_agent.usecases.checking import checked_definition, checked_payload
 from rez_agent.usecases.commands import backfill_times, check_revision
-from rez_agent.usecases.firing import asked_execution, skipped_execution
+from rez_agent.usecases.entries import asked_execution, skipped_execution
 
 Result = dict[str, Any]
 Handler = Callable[[Ports, Message, datetime], Result]
@@ -51,7 +51,9 @@ def _create(ports: Ports, message: Message, _now: datetime) -> Result:
     definition = message.checked
     if definition is None:
         document = message.request.schedule or {}
-        definition, _ = checked_definition(document, now=message.created_date, actions=ports.actions)
+        definition, _ = checked_definition(
+            document, now=message.created_date, actions=ports.actions, engine=ports.engine
+        )
     schedule = created(
         definition,
         schedule_id=message.schedule_id or "",
@@ -70,6 +72,7 @@ def _update(ports: Ports, message: Message, now: datetime) -> Result:
         merged_definition(before, message.request),
         now=message.created_date,
         actions=ports.actions,
+        engine=ports.engine,
         expression_before=before.definition.schedule_expression,
     )
     target = ports.actions.target(definition.target_type, definition.payload)

@@ -12,7 +12,7 @@ from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import parse
 from rez_agent.domain.reading import read
 from rez_agent.domain.schedule import ScheduleDefinition, TargetType
-from rez_agent.ports import Actions
+from rez_agent.ports import Actions, Engine
 
 _TARGET_TYPES = frozenset(TargetType)
 
@@ -21,13 +21,18 @@ PAYLOAD_AT_MOST = 262_144
 
 
 def checked_definition(
-    document: Mapping[str, Any], *, now: datetime, actions: Actions, expression_before: str | None = None
+    document: Mapping[str, Any],
+    *,
+    now: datetime,
+    actions: Actions,
+    engine: Engine,
+    expression_before: str | None = None,
 ) -> tuple[ScheduleDefinition, list[Problem]]:
     """The definition that ``document`` says, and warnings about it.
 
-    Raises :class:`Invalid` with all problems: of the shape, the expression, the zone, the payload. An
-    ``at`` in the past is refused, since nothing would ever fire, unless it is ``expression_before``: an
-    edit may leave a spent expression as it stands.
+    Raises :class:`Invalid` with all problems: of the shape, the expression, the zone, the payload, and what
+    ``engine`` can't keep time for. An ``at`` in the past is refused, since nothing would ever fire, unless it
+    is ``expression_before``: an edit may leave a spent expression as it stands.
     """
     problems: list[Problem] = []
     definition: ScheduleDefinition | None = None
@@ -36,6 +41,8 @@ def checked_definition(
     except Invalid as error:
         problems += error.problems
     warnings = _expression_problems(document, now, expression_before, problems)
+    if definition is not None and not problems:
+        problems += engine.check(definition)
     problems += _payload_problems(document, actions)
     if problems or definition is None:
         raise Invalid.of(problems)

@@ -91,7 +91,9 @@ def _checked(
 def _checked_create(
     ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime, quota: int
 ) -> _Checked:
-    definition, warnings = checked_definition(request.schedule or {}, now=now, actions=ports.actions)
+    definition, warnings = checked_definition(
+        request.schedule or {}, now=now, actions=ports.actions, engine=ports.engine
+    )
     if request.schedule_id is not None and _SCHEDULE_ID.fullmatch(request.schedule_id) is None:
         raise Invalid(_UNFIT_ID, problems=[Problem("invalid_value", _UNFIT_ID, "/schedule_id")])
     if ports.schedules.named(caller.name, definition.name) is not None:
@@ -111,6 +113,7 @@ def _checked_update(
         merged_definition(schedule, request),
         now=now,
         actions=ports.actions,
+        engine=ports.engine,
         expression_before=schedule.definition.schedule_expression,
     )
     return warnings

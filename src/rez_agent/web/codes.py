@@ -66,6 +66,9 @@ CODES: dict[str, Code] = {
     ),
     "invalid_key_name": Code("The key's name is unfit", _MEND),
     "unsupported": Code("This host can't keep what is asked", "The text says which host or setting can."),
+    "unsupported_by_engine": Code(
+        "The host's engine can't keep time for this", "Write it as the text proposes."
+    ),
     # warnings: the request is right, and something about it may surprise
     "never_fires": Code("The expression never fires", "No date from 1970 to 2199 matches it."),
     "at_in_gap": Code("The clock skips this time", "It moves forward by the gap."),

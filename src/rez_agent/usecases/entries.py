@@ -1,11 +1,11 @@
-"""Entries of the ledger that follow from a command or from occurrences that are not executed."""
+"""Entries of the ledger: executions that a command or an occurrence calls for, and what is not executed."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from rez_agent.domain.due import Passed
+from rez_agent.domain.due import Fire, Passed
 from rez_agent.domain.execution import (
     Cause,
     Execution,
@@ -15,7 +15,8 @@ from rez_agent.domain.execution import (
     asked_execution_id,
     execution_id,
 )
-from rez_agent.domain.instants import from_seconds
+from rez_agent.domain.instants import from_seconds, to_seconds
+from rez_agent.domain.policies import MISSED_AFTER_SECONDS
 from rez_agent.domain.schedule import Schedule
 
 DETAILS = {
@@ -53,6 +54,30 @@ def asked_execution(
         next_attempt_at=None if held else now,
         payload=payload,
         message_id=message_id,
+    )
+
+
+def due_execution(schedule: Schedule, fire: Fire, now: datetime) -> Execution:
+    """The execution of one occurrence, found due at ``now``. It may start at once, unless it is held: an
+    engine that keeps the flexible window has chosen the moment already."""
+    scheduled = from_seconds(fire.scheduled)
+    policies = schedule.definition.policies
+    at_once = policies.flexible_window_minutes or to_seconds(now) - fire.scheduled >= MISSED_AFTER_SECONDS
+    due_at = now if at_once else max(scheduled, schedule.created_date)
+    return Execution(
+        id=execution_id(schedule.id, scheduled),
+        schedule_id=schedule.id,
+        owner=schedule.created_by,
+        scheduled_time=scheduled,
+        status=ExecutionStatus.QUEUED,
+        cause=fire.cause,
+        target_type=schedule.definition.target_type,
+        target=schedule.target,
+        schedule_revision=schedule.revision,
+        created_date=now,
+        due_at=due_at,
+        expires_at=max(due_at, now) + timedelta(seconds=policies.retry.max_event_age_seconds),
+        next_attempt_at=None if fire.held else due_at,
     )
 
 
