@@ -67,7 +67,7 @@ class Ticker:
     """
 
     def __init__(self, since: datetime) -> None:
-        """``since``: what fell due at or before it is none of this ticker's business."""
+        """``since``: of a schedule older than that, what fell due before it is not this ticker's business."""
         self._since = since
         self._next: dict[str, tuple[datetime, datetime, datetime | None]] = {}
         self._later: list[tuple[datetime, str, Firing]] = []
@@ -95,9 +95,8 @@ class Ticker:
         return min([*instants, *(at for at, _, _ in self._later)], default=None)
 
     def _first(self, document: Document) -> datetime | None:
-        """The first due instant that is this ticker's: not before the change, and after ``since``."""
-        first = first_due(document)
-        return first if first is None or first > self._since else next_due(document, self._since)
+        """The first due instant that is this ticker's: since the change, or after the ticker began."""
+        return first_due(document) if _changed(document) >= self._since else next_due(document, self._since)
 
     def _fall_due(self, firing: Firing) -> None:
         heapq.heappush(self._later, (firing.at, firing.execution_id, firing))
