@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,7 @@ BUSIEST = 5
 ROWS_AT_MOST = 48
 BLOCKS = " ▁▂▃▄▅▆▇█"
 CELLS = 30
-"""Cells of a row's bar at most: each stands for as many minutes as make the row."""
+"""Cells of a row's bar at most."""
 
 ROW_MINUTES = (5, 60, 360)
 """How long the stretch of a row may be: the first with which there are few enough rows."""
@@ -192,23 +193,24 @@ def _idle(seen: Seen) -> str:
 
 
 def _tell_course(found: Forecast, standing: Sequence[float], spread: Sequence[float] | None) -> None:
-    """A row for each stretch, with a bar of how its minutes compare with the busiest of all."""
+    """A row for each stretch of the clock, with a bar of how its minutes compare with the busiest of all."""
     width = next((w for w in ROW_MINUTES if found.minutes / w <= ROWS_AT_MOST), ROW_MINUTES[-1])
     columns = ["from", "executions", "most a minute", "minute by minute"]
     if spread is not None:
         columns += ["most with window", "with window"]
-    highest = max(standing)
+    highest, step = max(standing), -(-width // CELLS)
+    first = width - found.begins // 60 % width
     rows = []
-    for at in range(0, found.minutes, width):
-        row = [stamp(from_seconds(found.begins + 60 * at)), *_stretch(standing[at : at + width], highest)]
+    for at, end in pairwise([0, *range(first, found.minutes, width), found.minutes]):
+        row = [stamp(from_seconds(found.begins + 60 * at)), *_stretch(standing[at:end], highest, step)]
         if spread is not None:
-            row += _stretch(spread[at : at + width], highest)[1:]
+            row += _stretch(spread[at:end], highest, step)[1:]
         rows.append(row)
     table(columns, rows)
 
 
-def _stretch(loads: Sequence[float], highest: float) -> list[str]:
-    return [amount(sum(loads)), amount(max(loads)), bar(loads, highest)]
+def _stretch(loads: Sequence[float], highest: float, step: int) -> list[str]:
+    return [amount(sum(loads)), amount(max(loads)), bar(loads, highest, step)]
 
 
 def _tell_busiest(
@@ -247,9 +249,8 @@ def amount(number: float) -> str:
     return f"{number:.2g}"
 
 
-def bar(loads: Sequence[float], highest: float) -> str:
-    """Eight heights, against ``highest``; each cell shows the most of its minutes, and any load shows."""
-    step = -(-len(loads) // CELLS)
+def bar(loads: Sequence[float], highest: float, step: int = 1) -> str:
+    """Eight heights, against ``highest``; each cell shows the most of ``step`` minutes, and any load shows."""
     cells = (max(loads[at : at + step]) for at in range(0, len(loads), step))
     top = len(BLOCKS) - 1
     return "".join(BLOCKS[min(top, ceil(top * load / highest))] for load in cells)
