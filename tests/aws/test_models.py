@@ -11,7 +11,7 @@ from rez_agent.domain.errors import Conflict, Invalid
 from rez_agent.domain.reading import read
 from rez_agent.domain.schedule import Pause, ScheduleDefinition, ScheduleStatus, TargetType
 from rez_agent.usecases.checking import checked_definition
-from tests.fakes import NOON, ScriptedActions
+from tests.fakes import NOON, ParticularEngine, ScriptedActions
 from tests.rig import schedule_of
 
 SEED: dict[str, Any] = {
@@ -24,7 +24,9 @@ SEED: dict[str, Any] = {
 
 
 def check(document: dict[str, Any]) -> ScheduleDefinition:
-    definition, _ = checked_definition(document, now=NOON, actions=ScriptedActions())
+    definition, _ = checked_definition(
+        document, now=NOON, actions=ScriptedActions(), engine=ParticularEngine()
+    )
     return definition
 
 
