@@ -250,7 +250,7 @@ def amount(number: float) -> str:
 
 
 def bar(loads: Sequence[float], highest: float, step: int = 1) -> str:
-    """Eight heights, against ``highest``; each cell shows the most of ``step`` minutes, and any load shows."""
+    """Eight heights, against ``highest``; a cell shows the most of ``step`` minutes; any load shows."""
     cells = (max(loads[at : at + step]) for at in range(0, len(loads), step))
     top = len(BLOCKS) - 1
     return "".join(BLOCKS[min(top, ceil(top * load / highest))] for load in cells)
