@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
+from rez_agent.domain.errors import Unavailable
 from rez_agent.domain.execution import Execution, ExecutionStatus, Span
 from rez_agent.domain.schedule import ScheduleStatus
 from rez_agent.ports import Ports
@@ -544,3 +545,45 @@ def test_a_retried_execution_has_its_policys_attempts_again(rig: Rig) -> None:
     rig.end(claimed, FAILED)
     execution = rig.execution(runs[0])
     assert (execution.status, execution.tries, execution.dead_letter) == ("queued", 1, False)
+
+
+class Unreachable:
+    """Schedules of a host that fails."""
+
+    def get(self, schedule_id: str) -> None:
+        raise Unavailable("the tables can't be reached")
+
+
+class Noting:
+    """A topic that notes what it is given."""
+
+    def __init__(self) -> None:
+        self.work: list[Execution] = []
+
+    def publish_work(self, executions: Sequence[Execution]) -> None:
+        self.work += executions
+
+
+def test_a_command_is_not_judged_while_the_host_fails(rig: Rig) -> None:
+    request = ScheduleCreationRequest.model_validate({"action": "pause", "schedule_id": "sch_1"})
+    message = Message("msg_1", request, "ann", NOON, NOON, schedule_id="sch_1")
+    rig.do(lambda ports: ports.messages.add(message))
+    with pytest.raises(Unavailable, match="can't be reached"):
+        rig.do(lambda ports: apply(replace(ports, schedules=cast("Any", Unreachable())), message))
+    assert rig.do(lambda ports: ports.messages.judged("msg_1")) is None
+
+
+def test_what_is_retried_is_published_as_due_at_once(rig: Rig) -> None:
+    (run,) = dead_letters(rig, "one")
+    topic = Noting()
+    request = ScheduleCreationRequest.model_validate({"action": "retry", "execution_id": run})
+    message = Message("msg_r", request, "root", NOON, NOON, admin=True)
+
+    def retry(ports: Ports) -> Message:
+        ports.messages.add(message)
+        return apply(replace(ports, topic=cast("Any", topic)), message)
+
+    assert rig.do(retry).status is MessageStatus.COMPLETED
+    assert [(one.id, one.status, one.next_attempt_at) for one in topic.work] == [
+        (run, ExecutionStatus.QUEUED, rig.clock.now())
+    ]

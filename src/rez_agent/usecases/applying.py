@@ -16,7 +16,7 @@ from typing import Any
 
 from rez_agent.domain.command import CommandAction, Message
 from rez_agent.domain.due import passed_in
-from rez_agent.domain.errors import Conflict, Invalid, NotFound, RezError
+from rez_agent.domain.errors import Conflict, Invalid, NotFound, RezError, Unavailable
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason
 from rez_agent.domain.instants import floor_second, to_seconds
 from rez_agent.domain.policies import Overlap
@@ -33,7 +33,10 @@ Handler = Callable[[Ports, Message, datetime], Result]
 
 
 def apply(ports: Ports, message: Message) -> Message:
-    """Judge and carry out a command; the message tells what became of it, and is saved."""
+    """Judge and carry out a command; the message tells what became of it, and is saved.
+
+    Raises Unavailable when the host can't tell now; then the command is not judged.
+    """
     if message.checked is None:  # else it was stored a moment ago, in this very transaction
         judged = ports.messages.judged(message.id)  # a topic may hand the same message over again
         if judged is not None:
@@ -41,6 +44,8 @@ def apply(ports: Ports, message: Message) -> Message:
     now = ports.clock.now()
     try:
         done = message.completed(now, _HANDLERS[message.request.action](ports, message, now))
+    except Unavailable:
+        raise  # nothing is wrong with the command: it is judged when the host can
     except RezError as error:
         done = message.failed(now, type(error).__name__, error.problems)
     ports.messages.save(done)
@@ -232,7 +237,7 @@ def _requeue(ports: Ports, schedule: Schedule, execution: Execution, now: dateti
     age = timedelta(seconds=schedule.definition.policies.retry.max_event_age_seconds)
     queued = ports.ledger.requeue(execution.id, now, now + age)
     if queued:
-        ports.topic.publish_work([replace(execution, status=ExecutionStatus.QUEUED)])
+        ports.topic.publish_work([replace(execution, status=ExecutionStatus.QUEUED, next_attempt_at=now)])
     return queued
 
 
