@@ -19,6 +19,7 @@ from rez_agent.local.build import build
 from rez_agent.local.secrets import FileSecrets
 from rez_agent.local.settings import LocalSettings
 from rez_agent.ports import Blobs, Claimed, Host, Ports, Secrets
+from tests.aws.stepped import AwsStepped
 from tests.fakes import OK, FakeClock, ScriptedActions
 from tests.rig import Rig
 
@@ -98,8 +99,20 @@ async def local_serving(path: Path) -> AsyncIterator[Host]:
         built.writer.close()
 
 
-STEPPED: dict[str, Callable[[Path], AbstractContextManager[SteppedHost]]] = {"local": local_stepped}
+@contextmanager
+def aws_stepped(_path: Path) -> Iterator[SteppedHost]:
+    """The AWS host on a fresh stage of an emulator."""
+    yield AwsStepped()
+
+
+STEPPED: dict[str, Callable[[Path], AbstractContextManager[SteppedHost]]] = {
+    "local": local_stepped,
+    "aws": aws_stepped,
+}
 """Hosts under a test's own clock, for the ports."""
+
+AWS_RUNS = {"test_schedule_store", "test_messages", "test_records", "test_blobs", "test_secrets"}
+"""The suites that the AWS host has all parts for."""
 
 SERVING: dict[str, Callable[[Path], AbstractAsyncContextManager[Host]]] = {"local": local_serving}
 """Hosts as they serve, for the Host port itself."""

@@ -179,7 +179,12 @@ def five(host: SteppedHost) -> SteppedHost:
         schedule_of("d", target_type="notification", now=NOON + HOUR),
         schedule_of("c", created_by="bob", tags=["x"], now=NOON + 2 * HOUR),
         schedule_of("b", schedule_expression="cron(0 12 30 2 ? *)", now=NOON + 3 * HOUR),
-        schedule_of("a", schedule_expression="at(2026-06-01T12:30:00)", target_type="custom"),
+        schedule_of(
+            "a",
+            schedule_expression="at(2026-06-01T16:30:00)",
+            target_type="custom",
+            now=NOON + 4 * HOUR,
+        ),
     )
     d = schedule_of("d", target_type="notification", now=NOON + HOUR)
     replace_with(host, d.paused(Pause(NOON, "ann")), d)
@@ -193,8 +198,8 @@ def five(host: SteppedHost) -> SteppedHost:
         ({"order": "created_date"}, "edcba"),
         ({"order": "name"}, "abcde"),
         ({"order": "-name"}, "edcba"),
-        ({"order": "next_run"}, "eac"),
-        ({"order": "-next_run"}, "cae"),
+        ({"order": "next_run"}, "eca"),
+        ({"order": "-next_run"}, "ace"),
         ({"owner": "bob"}, "c"),
         ({"status": ScheduleStatus.PAUSED}, "d"),
         ({"status": ScheduleStatus.ACTIVE}, "abce"),
