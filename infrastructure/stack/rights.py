@@ -14,9 +14,10 @@ from infrastructure.stack.place import Place
 WORK = ("web-actions", "notifications", "custom")
 """The topics of work, and the queues behind them."""
 
+ALL = ("schedules", "messages", "executions", "records")
+"""The tables."""
+
 READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
-WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
-"""A transaction needs the rights of its parts; there is none of its own."""
 
 KEEP_ENGINE = (
     "scheduler:CreateSchedule",
@@ -51,36 +52,44 @@ def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
     return {
         "webapi": (
             _logs(place, "webapi"),
-            _tables(place, READ + WRITE, "schedules", "messages", "records"),
-            _tables(place, READ, "executions"),
-            _indexes(place, "schedules", "messages", "executions"),
+            *_read(place, *ALL),
+            _put(place, "schedules", "messages", "records"),
+            _change_records(place),
             _publish(place, "schedule-creation"),
-            *_payloads(place, "s3:GetObject", "s3:PutObject"),
+            *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+            *_secrets(place),
         ),
         "scheduler": (
             _logs(place, "scheduler"),
-            _tables(place, READ + WRITE, "schedules", "messages", "executions", "records"),
-            _indexes(place, "schedules", "messages", "executions"),
+            *_read(place, *ALL),
+            _put(place, *ALL),
+            _change_records(place),
             _publish(place, *WORK),
             _send(place, *WORK, why="Work that is due later goes to its queue with a delay."),
             *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+            *_secrets(place),
             *_engine(place),
             _on_failure(place),
         ),
         "processor": (
             _logs(place, "processor"),
-            _tables(place, READ + WRITE, "schedules", "executions", "records"),
-            _indexes(place, "schedules", "executions"),
+            *_read(place, "schedules", "executions", "records"),
+            _put(place, "schedules", "executions", "records"),
+            _change_records(place),
             _receive(place, *WORK),
-            _send(place, *WORK, why="A retry is a new message with a delay."),
             _publish(place, *WORK),
-            *_payloads(place, "s3:GetObject", "s3:DeleteObject"),
-            Right(("secretsmanager:GetSecretValue",), (place.secrets,)),
+            _send(place, *WORK, why="A retry is a new message with a delay."),
+            *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+            *_secrets(place),
         ),
         "sweep": (
             _logs(place, "sweep"),
-            _tables(place, READ + WRITE, "schedules", "messages", "executions", "records"),
-            _indexes(place, "schedules", "messages", "executions"),
+            *_read(place, *ALL),
+            Right(
+                ("dynamodb:Scan",), (place.table("schedules"),), why="The reconcile goes through all of them."
+            ),
+            _put(place, *ALL),
+            _change_records(place),
             _publish(place, "schedule-creation", *WORK),
             _send(place, *WORK, why="Work that is due later goes to its queue with a delay."),
             *_payloads(place, "s3:GetObject", "s3:DeleteObject"),
@@ -125,12 +134,22 @@ def _logs(place: Place, function: str) -> Right:
     return Right(("logs:CreateLogStream", "logs:PutLogEvents"), (place.log_streams(function),))
 
 
-def _tables(place: Place, actions: tuple[str, ...], *tables: str) -> Right:
-    return Right(actions, tuple(place.table(table) for table in tables))
+def _read(place: Place, *tables: str) -> tuple[Right, ...]:
+    indexed = (place.indexes(table) for table in tables if table != "records")
+    return (
+        Right(READ, tuple(place.table(table) for table in tables)),
+        Right(("dynamodb:Query",), tuple(indexed)),
+    )
 
 
-def _indexes(place: Place, *tables: str) -> Right:
-    return Right(("dynamodb:Query",), tuple(place.indexes(table) for table in tables))
+def _put(place: Place, *tables: str) -> Right:
+    why = "Items are written whole. A transaction needs the rights of its parts; there is none of its own."
+    return Right(("dynamodb:PutItem",), tuple(place.table(table) for table in tables), why=why)
+
+
+def _change_records(place: Place) -> Right:
+    why = "Counters are added to, and names, keys and owners of payloads deleted. The rest goes by its TTL."
+    return Right(("dynamodb:DeleteItem", "dynamodb:UpdateItem"), (place.table("records"),), why=why)
 
 
 def _publish(place: Place, *topics: str) -> Right:
@@ -153,8 +172,16 @@ def _receive(place: Place, *queues: str) -> Right:
 
 
 def _payloads(place: Place, *actions: str) -> tuple[Right, ...]:
-    why = "Without it S3 answers AccessDenied instead of NoSuchKey for a payload that has gone."
+    why = "To list them, and because S3 answers AccessDenied instead of NoSuchKey to those who may not list."
     return (Right(actions, (place.objects,)), Right(("s3:ListBucket",), (place.bucket,), why=why))
+
+
+def _secrets(place: Place) -> tuple[Right, ...]:
+    """To use secrets, to check that they may be used so, and to strike them out of what is kept."""
+    return (
+        Right(("secretsmanager:GetSecretValue",), (place.secrets,)),
+        Right(("secretsmanager:ListSecrets",), ("*",), why="AWS knows no resource for it."),
+    )
 
 
 def _engine(place: Place) -> tuple[Right, ...]:
