@@ -13,7 +13,7 @@ from rez_agent.actions.build import make_actions
 from rez_agent.domain.errors import Invalid
 from tests.actions.support import NOW, MemorySecrets, http, run, work
 
-HEAVY = {"aiohttp", "apprise", "jinja2", "jsonschema", "structlog", "yaml"}
+HEAVY = {"aiohttp", "asyncio", "apprise", "jinja2", "jsonschema", "structlog", "yaml"}
 JUDGE = """
 import sys
 from datetime import UTC, datetime

@@ -13,13 +13,12 @@ It may carry a function ``check(payload) -> list[Problem]`` as an attribute, ask
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rez_agent.actions.base import (
     Payload,
@@ -30,10 +29,12 @@ from rez_agent.actions.base import (
     within_kept,
 )
 from rez_agent.actions.redact import Redactor
-from rez_agent.actions.threads import Threads
 from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import did_you_mean
+
+if TYPE_CHECKING:
+    from rez_agent.actions.threads import Threads
 
 GROUP = "rez_agent.actions"
 """The entry points' group."""
@@ -62,7 +63,7 @@ class CustomAction:
 
     def __init__(self, callables: Mapping[str, Act | Exception], secrets: SecretSource) -> None:
         self._found = {name: _judged(name, given) for name, given in callables.items()}
-        self._threads = {name: Threads(AT_ONCE, f"rez-custom-{name}") for name in callables}
+        self._threads: dict[str, Threads] = {}
         self._redactor = Redactor(secrets)
 
     def check(self, payload: Payload) -> list[Problem]:
@@ -109,9 +110,13 @@ class CustomAction:
         return found
 
     async def _called(self, name: str, act: Act, work: Work, limit: float) -> Outcome:
+        import asyncio  # noqa: PLC0415  # as the threads are: none that only checks needs them
+
         try:
             async with asyncio.timeout(limit) as deadline:
-                result = await (act(work) if _is_async(act) else self._threads[name].run(lambda: act(work)))
+                result = await (
+                    act(work) if _is_async(act) else self._threads_of(name).run(lambda: act(work))
+                )
                 if inspect.isawaitable(result):  # a plain function may hand back a coroutine
                     result = await result
                 return _outcome_of(result)
@@ -126,6 +131,14 @@ class CustomAction:
             return _raised(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # an attempt always has an outcome
             return _raised(error)
+
+    def _threads_of(self, name: str) -> Threads:
+        """The threads of a blocking callable. Asked in the loop's thread alone, as Threads wants it."""
+        from rez_agent.actions.threads import Threads  # noqa: PLC0415
+
+        if name not in self._threads:
+            self._threads[name] = Threads(AT_ONCE, f"rez-custom-{name}")
+        return self._threads[name]
 
     def _redacted(self, outcome: Outcome) -> Outcome:
         response, cut = within_kept(self._redactor.clean(outcome.response or ""))

@@ -1,6 +1,7 @@
 """The shapes of answers, as the OpenAPI document shows them.
 
-Answers are made by :mod:`rez_agent.web.shapes`, for speed; the tests hold each against its model here.
+Answers are made by :mod:`rez_agent.web.shapes`, for speed; the tests hold each against its model here. So the
+models serve the document alone, and are built when it is first asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rez_agent.usecases.keys import Scope
 class Shape(BaseModel):
     """An answer: what is here is always there."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class ProblemItem(Shape):

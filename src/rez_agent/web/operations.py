@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
-import structlog
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
@@ -26,7 +25,6 @@ from rez_agent.web.calls import Call
 from rez_agent.web.errors import Internal, error_answer
 from rez_agent.web.settings import WebSettings
 
-_log = structlog.get_logger()
 _NOBODY = Caller("", admin=False)
 _IN_PATH = re.compile(r"{(\w+)}")
 
@@ -138,9 +136,23 @@ def endpoint(api: Api, operation: Operation) -> Endpoint:
             return error_answer(error)
         except ClientDisconnect:
             return nothing(status=400)  # nobody is there to read it
-        except Exception:  # noqa: BLE001 - whatever it was, the caller learns an id and nothing more
-            error_id = token_hex(8)
-            _log.exception("request_failed", action="request_failed", error_id=error_id, route=operation.name)
-            return error_answer(Internal(error_id))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the caller learns an id and nothing more
+            return _unexpected(error, operation)
 
     return handle
+
+
+def _unexpected(error: Exception, operation: Operation) -> Response:
+    """The answer to a fault of ours, logged with its traceback under an id that the answer tells."""
+    import structlog  # noqa: PLC0415  # slow to import, and needed here alone
+
+    error_id = token_hex(8)
+    log = structlog.get_logger()
+    log.error(
+        "request_failed",
+        action="request_failed",
+        error_id=error_id,
+        route=operation.name,
+        exc_info=error,
+    )
+    return error_answer(Internal(error_id))
