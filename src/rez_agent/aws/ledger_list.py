@@ -1,0 +1,307 @@
+"""Lists of executions.
+
+A schedule's history is a range of its items, whose ids sort by scheduled time: DynamoDB filters it, and it
+is no longer than the ledger keeps of one schedule. The list over all schedules merges the lanes of an index
+in the order of writing, where only the owner can be filtered; any other filter reads the items themselves,
+:data:`LOOKED_AT` of them at a time. A page that has looked at so many ends there, with a cursor, though it
+may hold less than was asked for; its total then counts what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from rez_agent.aws.execution_items import DEAD, LANES, digits
+from rez_agent.aws.items import expired, instant
+from rez_agent.aws.keeping import Kept
+from rez_agent.aws.tables import EXECUTIONS, QUEUE, TTL, WRITTEN
+from rez_agent.aws.unit import KEYS_AT_ONCE, Key, Unit
+from rez_agent.aws.wire import Item
+from rez_agent.cursors import cursor_for, position_of
+from rez_agent.domain.execution import Execution
+from rez_agent.domain.instants import compact
+from rez_agent.ports import COUNTED_EXACTLY, ExecutionQuery, Page
+
+LOOKED_AT = 2_000
+"""Items that one page of the list over all schedules looks at, at most, where filters ask for it."""
+
+_ALMOST_A_SECOND = timedelta(microseconds=999_999)
+_WRITTEN_BEFORE_DUE = timedelta(days=1)
+"""An execution is written when it is due or later, but for clocks that differ; this is more than they do."""
+
+_LAST = "~"
+"""Sorts after all that ids and positions hold."""
+
+Found = tuple[str, Item | None]
+"""A position, and the item there if it matches."""
+
+
+class LedgerList:
+    """Reads lists for one unit at one moment; what the unit has put itself counts."""
+
+    def __init__(
+        self, unit: Unit, execution: Callable[[Item], Execution], *, now: datetime, kept: Kept
+    ) -> None:
+        self._unit = unit
+        self._execution = execution
+        self._now = now
+        self._oldest = now - kept.ledger
+
+    def page(self, query: ExecutionQuery) -> Page[Execution]:
+        """A page, newest first. Raises Invalid ``invalid_cursor``."""
+        identity = _identity(query)
+        before = str(position_of(query.cursor, identity, 1)[0]) if query.cursor else _LAST
+        searched = query.schedule_id is None and not _Filters.of(query).in_index
+        items, last = _cut(self._found(query, before), query.limit, LOOKED_AT if searched else None)
+        cursor = None if last is None else cursor_for(identity, [last])
+        total, exact = self._total(query)
+        return Page(tuple(self._execution(item) for item in items), cursor, total, exact)
+
+    def dead_letters(self, query: ExecutionQuery) -> tuple[str, ...]:
+        """Ids of dead letters that match, oldest first, as many as the query's limit."""
+        filters = _Filters.of(query, dead_letter=True)
+        lanes = (self._dead(lane, query.schedule_id) for lane in LANES)
+        keys = (
+            (item["schedule_id"], item["id"]) for item in merge(*lanes, key=lambda item: item["queue_at"])
+        )
+        matching = (key[1] for key, item in self._items(keys, KEYS_AT_ONCE) if self._fits(item, filters))
+        return tuple(islice(matching, query.limit))
+
+    def _dead(self, lane: str, schedule_id: str | None) -> Iterator[Item]:
+        asked: dict[str, Any] = {"values": {":lane": DEAD + lane}}
+        if schedule_id is not None:
+            asked["values"][":schedule"] = schedule_id
+            asked["FilterExpression"] = "schedule_id = :schedule"
+        return self._unit.query(
+            EXECUTIONS,
+            QUEUE.name,
+            KeyConditionExpression="#queue = :lane",
+            ExpressionAttributeNames={"#queue": "queue"},
+            **asked,
+        )
+
+    # --- either list ---
+
+    def _found(self, query: ExecutionQuery, before: str) -> Iterator[Found]:
+        """What a page looks at: positions, newest first, with the items that match."""
+        filters = _Filters.of(query)
+        if query.schedule_id is not None:
+            return self._remembered(self._of_schedule(query, filters, before, query.limit + 2))
+        size = min(KEYS_AT_ONCE, query.limit + 1) if filters.in_index else KEYS_AT_ONCE
+        positions = self._over_all(query, before, size)
+        return self._looked_at(positions, filters, size)
+
+    def _remembered(self, items: Iterator[Item]) -> Iterator[Found]:
+        """Items as found; who asks for one of them next, or for its attempts, need not read it again."""
+        for item in items:
+            self._unit.remember(EXECUTIONS, item)
+            yield item["id"], item
+
+    def _total(self, query: ExecutionQuery) -> tuple[int, bool]:
+        """How many match, and whether there are not more."""
+        filters, enough = _Filters.of(query), COUNTED_EXACTLY + 1
+        whole = True
+        if query.schedule_id is not None:
+            count = _length(islice(self._of_schedule(query, filters, _LAST, enough, keys=True), enough))
+        elif filters.in_index:
+            count = _length(islice(self._over_all(query, _LAST, enough), enough))
+        else:
+            positions = self._over_all(query, _LAST, KEYS_AT_ONCE)
+            seen = list(islice(self._looked_at(positions, filters, KEYS_AT_ONCE), LOOKED_AT))
+            count = sum(item is not None for _, item in seen)
+            whole = len(seen) < LOOKED_AT
+        return min(count, COUNTED_EXACTLY), whole and count < enough
+
+    def _fits(self, item: Item | None, filters: _Filters) -> bool:
+        return item is not None and filters.match(item) and not expired(item, self._now)
+
+    # --- a schedule's history ---
+
+    def _of_schedule(
+        self, query: ExecutionQuery, filters: _Filters, before: str, size: int, *, keys: bool = False
+    ) -> Iterator[Item]:
+        """What matches of a schedule, newest first, ids before ``before``; ``keys``: only those."""
+        schedule_id = query.schedule_id
+        if not schedule_id:
+            return iter(())
+        first = f"{schedule_id}_{compact(query.since + _ALMOST_A_SECOND) if query.since else ''}"
+        ends = f"{schedule_id}_{compact(query.until + _ALMOST_A_SECOND) if query.until else _LAST}"
+        ends = min(ends, before)
+        if ends <= first:
+            return iter(())
+        own = [
+            item
+            for key, item in self._unit.staged(EXECUTIONS).items()
+            if item is not None and key[0] == schedule_id and self._fits(item, filters)
+        ]
+        asked = filters.asked(self._now)
+        asked["values"] |= {":schedule": schedule_id, ":first": first, ":ends": ends}
+        if not filters.equal:
+            asked["Limit"] = size
+        if keys:
+            asked["ProjectionExpression"] = "schedule_id, id"
+        stored = self._unit.query(
+            EXECUTIONS,
+            KeyConditionExpression="schedule_id = :schedule AND id BETWEEN :first AND :ends",
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            **asked,
+        )
+        return self._overlaid(stored, own, first, ends)
+
+    def _overlaid(self, stored: Iterator[Item], own: list[Item], first: str, ends: str) -> Iterator[Item]:
+        """What is stored, newest first, with this unit's own in its place."""
+        staged = self._unit.staged(EXECUTIONS).keys()
+        others = (item for item in stored if (item["schedule_id"], item["id"]) not in staged)
+        mine = sorted((item for item in own if first <= item["id"]), key=_id, reverse=True)
+        return (item for item in merge(others, mine, key=_id, reverse=True) if item["id"] < ends)
+
+    # --- over all schedules ---
+
+    def _over_all(self, query: ExecutionQuery, before: str, size: int) -> Iterator[tuple[str, Key]]:
+        """Positions and keys of all that was written before ``before``, newest first, as far back as
+        anything can match."""
+        oldest = max(self._oldest, query.since - _WRITTEN_BEFORE_DUE) if query.since else self._oldest
+        bounds = (digits(oldest), before)
+        lanes = [self._lane(lane, query.owner, bounds, size) for lane in LANES]
+        staged = self._unit.staged(EXECUTIONS)
+        own = [
+            (item["written"], key)
+            for key, item in staged.items()
+            if item is not None and query.owner in (None, item["owner"])
+        ]
+        stored = ((position, key) for position, key in merge(*lanes, reverse=True) if key not in staged)
+        everything = merge(stored, sorted(own, reverse=True), reverse=True)
+        return (each for each in everything if bounds[0] <= each[0] < before)
+
+    def _lane(
+        self, lane: str, owner: str | None, bounds: tuple[str, str], size: int
+    ) -> Iterator[tuple[str, Key]]:
+        names = {"#lane": "lane", "#written": "written"}
+        asked: dict[str, Any] = {"values": {":lane": lane, ":first": bounds[0], ":before": bounds[1]}}
+        if owner is not None:
+            names["#owner"] = "owner"
+            asked["values"][":owner"] = owner
+            asked["FilterExpression"] = "#owner = :owner"
+        items = self._unit.query(
+            EXECUTIONS,
+            WRITTEN.name,
+            KeyConditionExpression="#lane = :lane AND #written BETWEEN :first AND :before",
+            ExpressionAttributeNames=names,
+            ScanIndexForward=False,
+            Limit=size,
+            **asked,
+        )
+        return ((item["written"], (item["schedule_id"], item["id"])) for item in items)
+
+    def _looked_at(
+        self, positions: Iterator[tuple[str, Key]], filters: _Filters, size: int
+    ) -> Iterator[Found]:
+        """Each position with its item, if that matches; the items are read ``size`` at a time."""
+        while chunk := list(islice(positions, size)):
+            found = self._unit.get_all(EXECUTIONS, [key for _, key in chunk])
+            for position, key in chunk:
+                item = found.get(key)
+                yield position, item if self._fits(item, filters) else None
+
+    def _items(self, keys: Iterable[Key], size: int) -> Iterator[tuple[Key, Item]]:
+        """The items of keys, read ``size`` at a time, each once."""
+        rest, seen = iter(keys), set[Key]()
+        while chunk := list(islice(rest, size)):
+            found = self._unit.get_all(EXECUTIONS, [key for key in chunk if key not in seen])
+            seen |= found.keys()
+            yield from found.items()
+
+
+@dataclass(frozen=True, slots=True)
+class _Filters:
+    """What a query asks of an item besides its place in a list."""
+
+    equal: Mapping[str, Any]
+    since: datetime | None
+    until: datetime | None
+
+    @classmethod
+    def of(cls, query: ExecutionQuery, **more: Any) -> _Filters:
+        """The query's filters."""
+        equal = {
+            "owner": query.owner,
+            "status": query.status,
+            "reason": query.reason,
+            "dead_letter": query.dead_letter,
+            **more,
+        }
+        asked = {name: _plain(value) for name, value in equal.items() if value is not None}
+        return cls(asked, query.since, query.until)
+
+    @property
+    def in_index(self) -> bool:
+        """Whether the index over all schedules answers them alone."""
+        return self.equal.keys() <= {"owner"} and self.since is None and self.until is None
+
+    def match(self, item: Item) -> bool:
+        """Whether an item has what is asked for."""
+        scheduled = instant(item["scheduled_time"])
+        return (
+            all(item.get(name) == value for name, value in self.equal.items())
+            and (self.since is None or scheduled >= self.since)
+            and (self.until is None or scheduled < self.until)
+        )
+
+    def asked(self, now: datetime) -> dict[str, Any]:
+        """The same for DynamoDB, but for the times, which are a range of the ids; and what is not gone."""
+        terms = [f"#{name} = :{name}" for name in self.equal]
+        terms.append("(attribute_not_exists(#ttl) OR #ttl > :now)")
+        return {
+            "FilterExpression": " AND ".join(terms),
+            "ExpressionAttributeNames": {f"#{name}": name for name in self.equal} | {"#ttl": TTL},
+            "values": {f":{name}": value for name, value in self.equal.items()}
+            | {":now": int(now.timestamp())},
+        }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value
+
+
+def _cut(found: Iterator[Found], limit: int, looks: int | None) -> tuple[list[Item], str | None]:
+    """A page's items, and the position after which the next page goes on, None if there is none. It ends
+    after so many ``looks``."""
+    items: list[Item] = []
+    last = ""
+    for looked, (position, item) in enumerate(found, 1):
+        if item is not None and len(items) == limit:
+            return items, last
+        if item is not None:
+            items.append(item)
+            last = position
+        if looked == looks:
+            return items, position
+    return items, None
+
+
+def _length(found: Iterable[Any]) -> int:
+    return sum(1 for _ in found)
+
+
+def _id(item: Item) -> str:
+    return str(item["id"])
+
+
+def _identity(query: ExecutionQuery) -> str:
+    """What a cursor is bound to."""
+    parts = (
+        query.owner,
+        query.schedule_id,
+        query.status,
+        query.reason,
+        query.dead_letter,
+        query.since,
+        query.until,
+    )
+    return "|".join(str(part) for part in parts)
