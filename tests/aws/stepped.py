@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
 
@@ -13,7 +13,10 @@ from rez_agent.aws.keeping import Kept
 from rez_agent.aws.secrets import ManagedSecrets
 from rez_agent.aws.unit import Unit, run_whole
 from rez_agent.domain.action import Outcome
+from rez_agent.domain.command import Message
+from rez_agent.domain.execution import Execution
 from rez_agent.ports import Blobs, Claimed, Ports, Secrets
+from tests.aws import work
 from tests.aws.stage import Stage, client
 from tests.fakes import OK, FakeClock, FakeRandom, ScriptedActions
 
@@ -28,6 +31,7 @@ class AwsStepped:
         self.random = FakeRandom()
         self.actions = ScriptedActions()
         self.stage = Stage()
+        self.published: list[Execution] = []
         self.shared = Shared(
             bucket=Bucket(client("s3"), self.stage.settings.blobs_bucket),
             actions=self.actions,
@@ -36,7 +40,7 @@ class AwsStepped:
             kept=Kept(),
             draw=lambda: uuid4().hex,
             number=itertools.count(1).__next__,
-            topic=lambda unit: _NotThere(),
+            topic=lambda unit: _Published(unit, self.published),
             engine=lambda unit, schedules, ledger, topic: _NotThere(),
         )
 
@@ -58,11 +62,11 @@ class AwsStepped:
 
     def claim(self) -> list[Claimed]:
         """Lease everything that may start now."""
-        raise NotImplementedError
+        return work.claim_all(self, self.clock.now())
 
     def end(self, claimed: Claimed, outcome: Outcome = OK, *, draw: float = 0.5) -> None:
         """An attempt ends with ``outcome``."""
-        raise NotImplementedError
+        self.published += work.end(self, claimed, self.clock.now(), outcome, draw=draw)
 
     def blobs(self) -> Blobs:
         """Blobs, each call in a unit of its own."""
@@ -90,6 +94,22 @@ class _WholeBlobs:
     def drop(self, owner: str) -> None:
         """The owner is gone."""
         self._host.do(lambda ports: ports.blobs.drop(owner))
+
+
+class _Published:
+    """The Topic port that writes down what is published; work is found in the index instead."""
+
+    def __init__(self, unit: Unit, published: list[Execution]) -> None:
+        self._unit = unit
+        self._published = published
+
+    def publish_work(self, executions: Sequence[Execution]) -> None:
+        """Written down with the commit."""
+        self._unit.after(lambda: self._published.extend(executions))
+
+    def publish_command(self, message: Message) -> None:
+        """No suite has asked for it yet."""
+        raise NotImplementedError
 
 
 class _NotThere:

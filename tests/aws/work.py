@@ -50,5 +50,9 @@ def end(
 def take_back_all(host: Doing, now: datetime) -> list[Execution]:
     """The sweep takes back the leases that ran out; what is to be published."""
     keys = host.do(lambda ports: queue.running_out(ports.unit, now, EVERYTHING))
-    taken = [host.do(lambda ports, key=key: queue.take_back(ports, *key, now)) for key in keys]  # type: ignore[misc]
-    return [one for some in taken for one in some]
+    return [one for key in keys for one in take_back(host, key, now)]
+
+
+def take_back(host: Doing, key: queue.QueueKey, now: datetime) -> list[Execution]:
+    """The sweep takes back one lease."""
+    return host.do(lambda ports: queue.take_back(ports, *key, now))

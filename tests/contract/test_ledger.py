@@ -11,8 +11,16 @@ import pytest
 from rez_agent.domain.action import Outcome, Timings
 from rez_agent.domain.due import InFlight
 from rez_agent.domain.errors import Invalid
-from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason, Span, execution_id
-from rez_agent.ports import ExecutionQuery, Page
+from rez_agent.domain.execution import (
+    Cause,
+    Execution,
+    ExecutionStatus,
+    Reason,
+    Span,
+    asked_execution_id,
+    execution_id,
+)
+from rez_agent.ports import ExecutionQuery, Page, Ports
 from tests.contract.hosts import SteppedHost
 from tests.fakes import FAILED, NOON, OK, REFUSED
 from tests.rig import schedule_of
@@ -87,8 +95,12 @@ def test_an_execution_is_given_back_as_it_was_written(ledger: SteppedHost) -> No
     plain = entry()
     span = Span(NOON + HOUR, NOON + 5 * HOUR, 5)
     many = skipped(NOON + HOUR, Reason.PAUSED, detail="ünder repair", span=span)
-    run = replace(
-        entry(NOON + 2 * HOUR), id="sch_a_run", cause=Cause.RUN, message_id="msg_1", payload={"a": [1, "☃"]}
+    run = entry(
+        NOON + 2 * HOUR,
+        id=asked_execution_id("sch_a", NOON + 2 * HOUR, Cause.RUN, "msg_1"),
+        cause=Cause.RUN,
+        message_id="msg_1",
+        payload={"a": [1, "☃"]},
     )
     add(ledger, plain, many, run)
     assert [get(ledger, one) for one in (plain, many, run)] == [plain, many, run]
@@ -107,6 +119,40 @@ def test_an_execution_that_is_there_already_is_left_alone(ledger: SteppedHost) -
 
 def test_adding_nothing_is_no_work(ledger: SteppedHost) -> None:
     assert add(ledger) == 0
+
+
+def test_a_use_case_finds_what_it_has_just_written(ledger: SteppedHost) -> None:
+    add(ledger, entry())
+
+    def write_and_read(ports: Ports) -> tuple[Execution | None, InFlight, list[str], list[str], int]:
+        ports.ledger.add([entry(NOON + HOUR, held=True), skipped(NOON + 2 * HOUR)])
+        ports.ledger.cancel(entry().id, NOON, "no more")
+        again = ports.ledger.add([entry(NOON + HOUR)])
+        own, everything = ExecutionQuery(schedule_id="sch_a"), ExecutionQuery(owner="ann")
+        return (
+            ports.ledger.get(entry(NOON + HOUR).id),
+            ports.ledger.in_flight("sch_a"),
+            [one.status.value for one in ports.ledger.list(own).items],
+            [one.status.value for one in ports.ledger.list(everything).items],
+            again,
+        )
+
+    found, flying, history, written, again = ledger.ask(write_and_read)
+    assert found is not None
+    assert (found.status, found.next_attempt_at) == ("queued", NOON + HOUR)  # it was let go
+    assert flying == InFlight(1, 0)
+    assert history == written == ["skipped", "queued", "cancelled"]
+    assert again == 0
+
+
+def test_a_run_may_have_a_payload_of_its_own_of_any_size_that_is_accepted(ledger: SteppedHost) -> None:
+    payload = {"body": "ü" * 100_000}
+    run_id = asked_execution_id("sch_a", NOON, Cause.RUN, "msg_1")
+    run = entry(id=run_id, cause=Cause.RUN, message_id="msg_1", payload=payload)
+    add(ledger, run)
+    assert get(ledger, run) == run
+    (claimed,) = ledger.claim()
+    assert claimed.work.payload == payload
 
 
 # --- attempts ---
