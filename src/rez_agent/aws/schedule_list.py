@@ -31,6 +31,9 @@ from rez_agent.ports import COUNTED_EXACTLY, Page, ScheduleQuery
 SCHEDULES_GATHERED = 20_000
 """Rows that one list reads at most."""
 
+ROWS_AT_ONCE = 100
+"""Rows in one Query at least: schedules made at one moment are read together."""
+
 LIVING = (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED, ScheduleStatus.ERROR)
 
 _LAST = "\U0010ffff"
@@ -124,14 +127,20 @@ class ScheduleList:
         count = 0
         for status in self._statuses:
             if count <= COUNTED_EXACTLY:
-                found = self._index_rows(BY_STATUS, status, None, most=COUNTED_EXACTLY + 1 - count)
-                count += sum(1 for _ in islice(found, COUNTED_EXACTLY + 1 - count))
+                count += self._unit.count(
+                    SCHEDULES,
+                    BY_STATUS.name,
+                    most=COUNTED_EXACTLY + 1 - count,
+                    KeyConditionExpression="#status = :status",
+                    ExpressionAttributeNames={"#status": BY_STATUS.key.hash},
+                    values={":status": status},
+                )
         return count
 
     def _by_date(self, after: _Position | None) -> Iterator[_Row]:
         """Every row in the order of creation, those at one moment by their ids."""
         query = self._query
-        most = None if self._filters_narrowly else query.limit + 2
+        most = None if self._filters_narrowly else max(query.limit + 2, ROWS_AT_ONCE)
         if query.owner is not None:
             sources = [self._index_rows(BY_CREATOR, query.owner, after, most=most)]
         else:
@@ -217,9 +226,9 @@ class ScheduleList:
                 "Name an owner, a status or a prefix of the name, or order it by created_date."
             )
         schedules = [schedule for _, item in read if (schedule := self._matching(item)) is not None]
-        placed = [
-            (self._place(each), each) for each in schedules if self._order != "next_run" or each.next_run
-        ]
+        if self._order == "next_run":
+            schedules = [each for each in schedules if each.next_run is not None]
+        placed = [(self._place(each), each) for each in schedules]
         placed.sort(key=itemgetter(0), reverse=self._down)
         left = [row for row in placed if after is None or self._is_after(row[0], after)]
         shown = left[: self._query.limit]

@@ -7,6 +7,9 @@ somebody else was there first: :class:`Conflicting` is raised, nothing of this u
 :func:`run_whole` runs the use case again on what is there now. That is optimistic locking, as the guide of
 DynamoDB has it ("Optimistic locking with version number", "DynamoDB Transactions: How it works").
 
+An answer may be lost on its way; then the SDK sends the request again. A transaction carries a token that
+DynamoDB knows it by, a put that goes alone its version. So nothing is refused or added because of that.
+
 Crash: before the commit nothing is written; after it everything is, but effects (a message published, the
 engine armed) may not have happened. Each effect can be told from the tables, and the sweep makes up for it.
 
@@ -86,7 +89,7 @@ class Unit:
         """The item, this unit's own write included; None if there is none. Read once, consistently."""
         place = (table.what, key)
         staged = self._staged.get(place)
-        if staged is not None and not staged.added:
+        if staged is not None and self._is_whole(place):
             return staged.item
         if place not in self._seen:
             answer = _call(
@@ -96,7 +99,7 @@ class Unit:
                 ConsistentRead=True,
             )
             self._seen[place] = from_wire(answer["Item"]) if "Item" in answer else None
-        return self._seen[place]
+        return self._seen[place] if staged is None else _with_added(self._seen[place], staged)
 
     def remember(self, table: Table, item: Item) -> None:
         """Take a whole ``item`` as read, with the version it has, unless this unit read it already. A write
@@ -107,8 +110,8 @@ class Unit:
     def get_all(self, table: Table, keys: Iterable[Key]) -> dict[Key, Item]:
         """The items of several keys that there are, as :meth:`get` gives them, in few calls."""
         wanted = list(dict.fromkeys(keys))
-        known = self._seen.keys() | self._staged.keys()
-        missing = [key for key in wanted if (table.what, key) not in known]
+        missing = [key for key in wanted if (table.what, key) not in self._seen]
+        missing = [key for key in missing if not self._is_whole((table.what, key))]
         for start in range(0, len(missing), KEYS_AT_ONCE):
             self._get_batch(table, missing[start : start + KEYS_AT_ONCE])
         found = ((key, self.get(table, *key)) for key in wanted)
@@ -158,17 +161,19 @@ class Unit:
         following = None if last is None else tuple(value_from_wire(last[n]) for n in table.key.attributes)
         return [from_wire(item) for item in answer["Items"]], following
 
-    def count(self, table: Table, index: str | None = None, **asked: Any) -> int:
-        """How many a Query finds, however many pages it takes."""
+    def count(self, table: Table, index: str | None = None, *, most: int | None = None, **asked: Any) -> int:
+        """How many a Query finds, however many pages it takes; with ``most`` it looks for no more."""
         if index is not None:
             asked["IndexName"] = index
         if "values" in asked:
             asked["ExpressionAttributeValues"] = to_wire(asked.pop("values"))
         total, asked = 0, {"TableName": self._names[table.what], "Select": "COUNT", **asked}
         while True:
+            if most is not None:
+                asked["Limit"] = most - total
             answer = _call(self._client.query, **asked)
             total += int(answer["Count"])
-            if "LastEvaluatedKey" not in answer:
+            if "LastEvaluatedKey" not in answer or total == most:
                 return total
             asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
@@ -207,8 +212,8 @@ class Unit:
             if staged.item is not None:
                 staged.item = {**staged.item, VERSION: self._draw()}
         for chunk in _chunks([self._wire_write(staged) for staged in self._staged.values()]):
-            if len(chunk) == 1:
-                self._write_one(chunk[0])
+            if len(chunk) == 1 and "Put" in chunk[0]:
+                self._put_one(chunk[0]["Put"])  # needs no transaction, which would cost twice
             else:
                 _call(self._client.transact_write_items, TransactItems=chunk)
         for place, staged in self._staged.items():
@@ -225,6 +230,10 @@ class Unit:
             effect()
 
     # --- how ---
+
+    def _is_whole(self, place: tuple[str, Key]) -> bool:
+        """Whether this unit has staged an item whole, so that there is no need to read it."""
+        return place in self._staged and not self._staged[place].added
 
     def _stage(self, staged: _Staged) -> None:
         place = (staged.table.what, staged.key)
@@ -269,16 +278,6 @@ class Unit:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_wire({":v": seen[VERSION]}),
         }
-
-    def _write_one(self, write: dict[str, Any]) -> None:
-        """A single write needs no transaction, which would cost twice."""
-        ((kind, request),) = write.items()
-        if kind == "Update":
-            _call(self._client.update_item, **request)
-        elif kind == "Delete":
-            _call(self._client.delete_item, **request)
-        else:
-            self._put_one(request)
 
     def _put_one(self, request: dict[str, Any]) -> None:
         if "ConditionExpression" in request:
@@ -337,19 +336,31 @@ def translated(error: ClientError | BotoCoreError) -> Exception:
         return Conflicting(text)
     if code == "TransactionCanceledException":
         return _translated_cancellation(error, text)
-    if code == "ValidationException" and "size" in text.lower() and "exceeded" in text.lower():
-        return TooLarge(f"An item would be larger than DynamoDB's 400 KB: {text}", code="item_too_large")
+    if code == "ValidationException" and _is_size(text):
+        return _too_large(text)
     return Unavailable(f"AWS answers {code}: {text}", code=_code_of(code))
 
 
 def _translated_cancellation(error: ClientError, text: str) -> RezError | Conflicting:
-    codes = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
-    codes.discard("None")
+    reasons = error.response.get("CancellationReasons", ())
+    codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
     if codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
         return Conflicting(text)
-    if "ItemCollectionSizeLimitExceeded" in codes or "size" in text.lower():
-        return TooLarge(f"DynamoDB refuses the size of a transaction: {text}", code="item_too_large")
-    return Unavailable(f"AWS cancelled a transaction: {text}")
+    told = "; ".join(dict.fromkeys(reason["Message"] for reason in reasons if reason.get("Message"))) or text
+    if "ItemCollectionSizeLimitExceeded" in codes or _is_size(told):
+        return _too_large(told)
+    return Unavailable(f"AWS cancelled a transaction: {told}")
+
+
+def _is_size(text: str) -> bool:
+    return "size" in text.lower() and "exceeded" in text.lower()
+
+
+def _too_large(text: str) -> TooLarge:
+    return TooLarge(
+        f"It is too large to be kept: DynamoDB takes 400 KB in one item at most ({text}).",
+        code="item_too_large",
+    )
 
 
 def _code_of(code: str) -> str:
@@ -363,6 +374,13 @@ def _call(operation: Callable[..., Any], **parameters: Any) -> dict[str, Any]:
     except (ClientError, BotoCoreError) as error:
         raise translated(error) from error
     return answer
+
+
+def _with_added(item: Item | None, staged: _Staged) -> Item:
+    """A counter's item as it will be."""
+    key = dict(zip(staged.table.key.attributes, staged.key, strict=True))
+    present: Item = {**key, **(item or {})}
+    return present | {name: present.get(name, 0) + number for name, number in staged.added.items()}
 
 
 def _wire_key(table: Table, key: Key) -> Item:
