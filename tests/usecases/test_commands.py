@@ -45,8 +45,7 @@ def refused(rig: Rig, kind: type[RezError], caller: Caller = ANN, **request: Any
 
 def test_an_accepted_create_is_stored_with_the_id_it_will_have(rig: Rig) -> None:
     message = rig.submit(action="create", schedule=definition_of())
-    assert message.schedule_id is not None
-    assert message.schedule_id.startswith("sch_")
+    assert message.schedule_id == "sch_" + message.id.removeprefix("msg_")
     assert (message.created_by, message.created_date, message.admin) == ("ann", NOON, False)
     assert rig.schedule(message.schedule_id).definition.name == "report"
 

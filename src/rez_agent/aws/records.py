@@ -26,6 +26,7 @@ from rez_agent.aws.wire import Item
 from rez_agent.domain.command import CommandAction, Message
 from rez_agent.domain.schedule import INLINE_PAYLOAD_BYTES
 from rez_agent.ports import Clock, Record
+from rez_agent.usecases.commands import twin_message_id
 
 INLINE_BYTES = INLINE_PAYLOAD_BYTES
 """A text up to this size stands in its row; a larger one goes to the blobs."""
@@ -141,7 +142,7 @@ class DynamoMessages:
         Found at once by its twin id; where the caller chose the schedule's id, only among the newest
         :data:`PENDING_LOOKED_AT` commands, and a moment after it was added.
         """
-        twin = "msg_" + schedule_id.removeprefix("sch_")
+        twin = twin_message_id(schedule_id)
         if _creates(self._unit.get(MESSAGES, twin), schedule_id):
             return self.get(twin)
         newest = self._unit.query(

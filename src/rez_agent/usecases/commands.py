@@ -43,14 +43,17 @@ def submit(
     """Accept a command. Raises what it can know to be wrong; then nothing is stored."""
     now = ports.clock.now()
     checked = _checked(ports, caller, request, now, quota)
+    message_id, schedule_id = ports.random.new_id("msg", now), checked.schedule_id
+    if request.action is CommandAction.CREATE and schedule_id is None:
+        schedule_id = twin_schedule_id(message_id)
     message = Message(
-        id=ports.random.new_id("msg", now),
+        id=message_id,
         request=request,
         created_by=caller.name,
         admin=caller.admin,
         created_date=now,
         updated_date=now,
-        schedule_id=checked.schedule_id,
+        schedule_id=schedule_id,
         checked=checked.definition,
     )
     ports.messages.add(message)
@@ -58,10 +61,21 @@ def submit(
     return Submitted(message, tuple(checked.warnings))
 
 
+def twin_schedule_id(message_id: str) -> str:
+    """The id of the schedule that a create makes, unless its caller chose one: the message's 26 characters,
+    so that each is found by the other."""
+    return "sch_" + message_id.removeprefix("msg_")
+
+
+def twin_message_id(schedule_id: str) -> str:
+    """The id of the message that a schedule was created by, unless its caller chose the schedule's id."""
+    return "msg_" + schedule_id.removeprefix("sch_")
+
+
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What was found of a request that may be accepted: the schedule that it is about, warnings, and a
-    create's definition."""
+    """What was found of a request that may be accepted: the schedule that it is about (None for a create
+    whose caller chose no id, and for a redrive of all), warnings, and a create's definition."""
 
     schedule_id: str | None
     warnings: Sequence[Problem] = ()
@@ -100,8 +114,7 @@ def _checked_create(
         raise name_taken(definition.name)
     if ports.schedules.living(caller.name) >= quota:
         raise QuotaExceeded(f"You have {quota} schedules, as many as allowed. Delete some first.")
-    schedule_id = request.schedule_id or ports.random.new_id("sch", now)
-    return _Checked(schedule_id, warnings, definition)
+    return _Checked(request.schedule_id, warnings, definition)
 
 
 def _checked_update(
