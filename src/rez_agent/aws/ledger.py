@@ -22,7 +22,7 @@ from rez_agent.aws.execution_items import (
 from rez_agent.aws.flight import Flight
 from rez_agent.aws.items import dumps, expired
 from rez_agent.aws.keeping import Kept, kept_until
-from rez_agent.aws.ledger_list import LedgerList
+from rez_agent.aws.ledger_list import LOOKED_AT, LedgerList
 from rez_agent.aws.records import fits
 from rez_agent.aws.tables import EXECUTIONS, SCHEDULES
 from rez_agent.aws.unit import Unit
@@ -40,7 +40,8 @@ class DynamoLedger:
     """The Ledger port.
 
     ``number`` counts what this process writes. ``released`` is told of an execution that was held and may
-    start, since the one in front of it was cancelled here: it is to be published.
+    start, since the one in front of it was cancelled here: it is to be published. ``looked_at``: how many
+    executions a list over all schedules looks at before it ends a page that is not full.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class DynamoLedger:
         kept: Kept,
         number: Callable[[], int],
         released: Callable[[Sequence[Execution]], None],
+        looked_at: int = LOOKED_AT,
     ) -> None:
         self._unit = unit
         self._clock = clock
@@ -59,6 +61,7 @@ class DynamoLedger:
         self._kept = kept
         self._number = number
         self._released = released
+        self._looked_at = looked_at
         self._flight = Flight(unit)
 
     def add(self, executions: Sequence[Execution]) -> int:
@@ -187,7 +190,8 @@ class DynamoLedger:
         return reference
 
     def _reading(self) -> LedgerList:
-        return LedgerList(self._unit, self._execution, now=self._clock.now(), kept=self._kept)
+        now = self._clock.now()
+        return LedgerList(self._unit, self._execution, now=now, kept=self._kept, looked_at=self._looked_at)
 
 
 def is_one_by_one(schedule: Item) -> bool:

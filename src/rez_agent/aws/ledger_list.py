@@ -45,19 +45,26 @@ class LedgerList:
     """Reads lists for one unit at one moment; what the unit has put itself counts."""
 
     def __init__(
-        self, unit: Unit, execution: Callable[[Item], Execution], *, now: datetime, kept: Kept
+        self,
+        unit: Unit,
+        execution: Callable[[Item], Execution],
+        *,
+        now: datetime,
+        kept: Kept,
+        looked_at: int = LOOKED_AT,
     ) -> None:
         self._unit = unit
         self._execution = execution
         self._now = now
         self._oldest = now - kept.ledger
+        self._looks = looked_at
 
     def page(self, query: ExecutionQuery) -> Page[Execution]:
         """A page, newest first. Raises Invalid ``invalid_cursor``."""
         identity = _identity(query)
         before = str(position_of(query.cursor, identity, 1)[0]) if query.cursor else _LAST
         searched = query.schedule_id is None and not _Filters.of(query).in_index
-        items, last = _cut(self._found(query, before), query.limit, LOOKED_AT if searched else None)
+        items, last = _cut(self._found(query, before), query.limit, self._looks if searched else None)
         cursor = None if last is None else cursor_for(identity, [last])
         total, exact = self._total(query)
         return Page(tuple(self._execution(item) for item in items), cursor, total, exact)
@@ -112,9 +119,9 @@ class LedgerList:
             count = _length(islice(self._over_all(query, _LAST, enough), enough))
         else:
             positions = self._over_all(query, _LAST, KEYS_AT_ONCE)
-            seen = list(islice(self._looked_at(positions, filters, KEYS_AT_ONCE), LOOKED_AT))
+            seen = list(islice(self._looked_at(positions, filters, KEYS_AT_ONCE), self._looks))
             count = sum(item is not None for _, item in seen)
-            whole = len(seen) < LOOKED_AT
+            whole = len(seen) < self._looks
         return min(count, COUNTED_EXACTLY), whole and count < enough
 
     def _fits(self, item: Item | None, filters: _Filters) -> bool:
