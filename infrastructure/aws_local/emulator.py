@@ -4,8 +4,12 @@ Starts ministack on 127.0.0.1 with what :mod:`infrastructure.aws_local.ministack
 environment of its own: nothing of the caller's environment reaches ministack or the functions that it runs.
 Everything it holds is in memory or in a temporary directory, and gone when it stops.
 
-When it answers, it prints one line of JSON, ``{"endpoint": "http://127.0.0.1:4566", "pid": 4711}``. It logs
-to standard error. SIGINT and SIGTERM stop it and every function's process. Exit status 2: the port is taken.
+When it answers, it prints one line of JSON, ``{"endpoint": "http://127.0.0.1:4566", "api":
+"http://127.0.0.1:4567", "pid": 4711}``. It logs to standard error. SIGINT and SIGTERM stop it and every
+function's process. Exit status 2: the port is taken.
+
+``api`` is where the HTTP API of the stack is served, at the root as on AWS (ministack alone has it under a
+path, where an absolute link leads astray): on the next port, or a free one where that is taken.
 """
 
 from __future__ import annotations
@@ -52,30 +56,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal comes; the exit status."""
     options = _read(arguments)
     try:
-        listener = listen(options.port)
-    except OSError as error:
-        sys.stderr.write(
-            f"port {options.port} of {HOST} cannot be had ({error.strerror}): "
-            "stop what holds it, or choose another port (0 takes a free one)\n"
-        )
+        aws = listen(options.port)
+    except PortTaken as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="aws-local-") as home:
-        _isolate(Path(home), listener.getsockname()[1], auth=options.auth)
-        asyncio.run(_serve(listener, Path(home), options))
+        port = aws.getsockname()[1]
+        _isolate(Path(home), port, auth=options.auth)
+        asyncio.run(_serve(aws, _beside(port), Path(home), options))
     return 0
 
 
+class PortTaken(Exception):
+    """Something else listens there; the text says what to do."""
+
+
 def listen(port: int) -> socket.socket:
-    """A listening socket on loopback, the system's choice of port for 0; OSError where the port is taken."""
+    """A listening socket on loopback, the system's choice of port for 0; PortTaken where it can't be had."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(512)
-    except OSError:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise
+        raise PortTaken(
+            f"port {port} of {HOST} cannot be had ({error}): "
+            "stop what holds it, or choose another port (0 takes a free one)"
+        ) from error
     return listener
+
+
+def _beside(port: int) -> socket.socket:
+    """A listening socket on the port after ``port``, or on any free one."""
+    try:
+        return listen(port + 1)
+    except PortTaken:
+        return listen(0)
 
 
 def _read(arguments: Sequence[str] | None) -> Options:
@@ -111,18 +128,21 @@ def _isolate(home: Path, port: int, *, auth: bool) -> None:
     tempfile.tempdir = None  # it is looked up in TMPDIR once and remembered
 
 
-async def _serve(listener: socket.socket, home: Path, options: Options) -> None:
+async def _serve(aws: socket.socket, api: socket.socket, home: Path, options: Options) -> None:
     # Imported late: it reads the environment that _isolate has just set.
     from infrastructure.aws_local import ministack_patches  # noqa: PLC0415
 
-    stop = ministack_patches.apply(home, firing=options.firing)
+    ports = aws.getsockname()[1], api.getsockname()[1]
+    stop = ministack_patches.apply(home, f"http://{HOST}:{ports[1]}", firing=options.firing)
     config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
+    config.bind = [f"fd://{listener.detach()}" for listener in (aws, api)]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
     stopped = _stop_signals(tied=options.tied)
-    app = _announcing(ministack_patches.application(), int(os.environ["GATEWAY_PORT"]))
+    app = _announcing(
+        _api_at_root(ministack_patches.application(), ports[1], ministack_patches.http_api), *ports
+    )
     try:
         await serve(app, config, shutdown_trigger=stopped.wait)  # type: ignore[arg-type]
     finally:
@@ -145,15 +165,28 @@ def _stop_signals(*, tied: bool) -> asyncio.Event:
     return stopped
 
 
-def _announcing(app: _App, port: int) -> _App:
+def _api_at_root(app: _App, port: int, find: Callable[[], str | None]) -> _App:
+    """``app``, with the default stage of the HTTP API that ``find`` names at the root of ``port``."""
+
+    async def routed(scope: _Message, receive: _Receive, send: _Send) -> None:
+        if scope["type"] == "http" and scope["server"][1] == port:
+            prefix = f"/_aws/execute-api/{find() or 'none'}/$default"
+            raw = prefix.encode() + scope["raw_path"]
+            scope = {**scope, "path": prefix + scope["path"], "raw_path": raw}
+        await app(scope, receive, send)
+
+    return routed
+
+
+def _announcing(app: _App, port: int, api_port: int) -> _App:
     """``app``, which says on standard output that it is ready once it has started."""
 
     async def announced(scope: _Message, receive: _Receive, send: _Send) -> None:
         async def told(message: _Message) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                line = json.dumps({"endpoint": f"http://{HOST}:{port}", "pid": os.getpid()})
-                sys.stdout.write(line + "\n")
+                urls = {"endpoint": f"http://{HOST}:{port}", "api": f"http://{HOST}:{api_port}"}
+                sys.stdout.write(json.dumps({**urls, "pid": os.getpid()}) + "\n")
                 sys.stdout.flush()
 
         await app(scope, receive, told if scope["type"] == "lifespan" else send)

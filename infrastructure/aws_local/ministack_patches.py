@@ -25,7 +25,7 @@ from botocore.config import Config
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import dynamodb, iam, lambda_svc, scheduler, sns, sts
+from ministack.services import apigateway, dynamodb, iam, lambda_svc, scheduler, sns, sts
 from ministack.services.cloudformation import provisioners
 
 from infrastructure.aws_local import scheduler_api
@@ -44,14 +44,18 @@ _Answer = tuple[int, dict[str, str], bytes]
 _Act = Callable[[str, dict[str, Any]], _Answer]
 
 
-def apply(home: Path, *, firing: bool) -> Callable[[], None]:
-    """Mend ministack in this process; what to call at the end. ``home`` is a directory for what it needs."""
+def apply(home: Path, api_url: str, *, firing: bool) -> Callable[[], None]:
+    """Mend ministack in this process; what to call at the end.
+
+    ``home`` is a directory for what the mending needs; ``api_url`` is where :func:`http_api` is served.
+    """
     engine = _replace_the_ticker(firing=firing)
     _validate_schedules()
     _page_the_list_of_schedules()
     _name_the_schedule_group()
     _provision_whole_schedules()
     _provision_time_to_live()
+    _provision_reachable_apis(api_url)
     _invoke_asynchronously()
     _bare_interpreter(home)
 
@@ -65,6 +69,11 @@ def apply(home: Path, *, firing: bool) -> Callable[[], None]:
 def application() -> Any:
     """ministack's ASGI application."""
     return app.app
+
+
+def http_api() -> str | None:
+    """The id of the first HTTP API there is, if any."""
+    return next((found["apiId"] for found in apigateway._apis._data.values()), None)
 
 
 # EventBridge Scheduler
@@ -281,6 +290,21 @@ def _provision_time_to_live() -> None:
             if properties.get(key):
                 update({"TableName": made[0], key: properties[key]})
         return made
+
+    handlers["create"] = create
+
+
+def _provision_reachable_apis(api_url: str) -> None:
+    """A stack's HTTP API had a URL with a host name that no resolver knows."""
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
+    original = handlers["create"]
+
+    def create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
+        identity, attributes = original(logical_id, properties, stack)
+        if identity != http_api():
+            return identity, attributes
+        apigateway._apis[identity]["apiEndpoint"] = api_url
+        return identity, {**attributes, "ApiEndpoint": api_url}
 
     handlers["create"] = create
 

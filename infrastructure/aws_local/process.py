@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,9 +23,13 @@ _STOP_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A running emulator. The credentials are the account's root: they may do everything, under IAM too."""
+    """A running emulator. The credentials are the account's root: they may do everything, under IAM too.
+
+    ``api`` is where the HTTP API that is deployed there answers.
+    """
 
     url: str
+    api: str
     pid: int
     log: Path
     account: str = ACCOUNT
@@ -44,6 +49,10 @@ class Endpoint:
             config=Config(**{"retries": {"max_attempts": 1}, **config}),
         )
 
+    def runs(self) -> bool:
+        """Whether its process, a child of this one, still runs."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def environment(self) -> dict[str, str]:
         """What a program that speaks to AWS needs in its environment to speak to this one."""
         return {
@@ -55,14 +64,24 @@ class Endpoint:
         }
 
 
+class NotStarted(Exception):
+    """The emulator ended before it answered; the text is its log, ``status`` its exit status (2: a port)."""
+
+    def __init__(self, log: str, status: int) -> None:
+        super().__init__(log)
+        self.status = status
+
+
 @contextmanager
-def emulator(*, firing: bool = True, auth: bool = False, port: int = 0) -> Iterator[Endpoint]:
+def emulator(
+    *, firing: bool = True, auth: bool = False, port: int = 0, log: Path | None = None
+) -> Iterator[Endpoint]:
     """Start an emulator, wait until it answers, and stop it at the end, also when this process dies.
 
-    Its log is a file that is gone afterwards. Raises RuntimeError, with the log, where it does not start.
+    Without ``log`` its log is a file that is gone afterwards. Raises :class:`NotStarted`.
     """
     with tempfile.TemporaryDirectory(prefix="aws-local-log-") as directory:
-        log = Path(directory) / "emulator.log"
+        log = log or Path(directory) / "emulator.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(  # noqa: S603 - our own module
                 [*_command(firing=firing, auth=auth, port=port)],
@@ -92,10 +111,9 @@ def _endpoint(process: subprocess.Popen[bytes], log: Path) -> Endpoint:
     line = process.stdout.readline()
     if not line:
         process.wait()
-        raise RuntimeError(
-            f"the emulator did not start (exit status {process.returncode}):\n{log.read_text()}"
-        )
-    return Endpoint(json.loads(line)["endpoint"], process.pid, log)
+        raise NotStarted(log.read_text().strip(), process.returncode)
+    ready = json.loads(line)
+    return Endpoint(ready["endpoint"], ready["api"], ready["pid"], log)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +96,8 @@ def test_a_right_to_one_group_is_a_right_to_that_group_alone(aws: Rig) -> None:
     policy = allow(["scheduler:GetSchedule"], [resource])
     iam.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=policy)
     key = iam.create_access_key(UserName=user)["AccessKey"]
-    endpoint = aws.endpoint
-    as_user = Endpoint(
-        endpoint.url,
-        endpoint.pid,
-        endpoint.log,
-        access_key=key["AccessKeyId"],
-        secret_key=key["SecretAccessKey"],
-    ).client("scheduler")
+    own = replace(aws.endpoint, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
+    as_user = own.client("scheduler")
     for group in (mine, other):
         scheduler.create_schedule_group(Name=group)
         name = scheduler_name(aws, group)
@@ -204,7 +199,7 @@ def test_it_stops_with_all_its_functions_and_leaves_nothing(number: signal.Signa
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        aws = Rig(Endpoint(ready["endpoint"], ready["pid"], tmp_path / "none"))
+        aws = Rig(Endpoint(ready["endpoint"], ready["api"], ready["pid"], tmp_path / "none"))
         source = "import os\ndef handler(event, context):\n    return [os.getpid(), os.environ['TMPDIR']]\n"
         answer = aws.client("lambda").invoke(FunctionName=aws.function(source), Payload=b"{}")
         function, home = json.loads(answer["Payload"].read())
