@@ -12,7 +12,7 @@ from rez_agent.domain.command import Message, MessageStatus
 from rez_agent.domain.errors import Malformed, RezError, TooLarge
 from rez_agent.domain.reading import read
 from rez_agent.ports import Ports
-from rez_agent.usecases.batch import BATCH_AT_MOST, CHUNK, Answering, Item, create_chunk
+from rez_agent.usecases.batch import BATCH_AT_MOST, Answering, Item, create_chunk
 from rez_agent.usecases.commands import Submitted
 from rez_agent.usecases.idempotency import Keyed, Once
 from rez_agent.web.answers import answer
@@ -32,9 +32,10 @@ async def create_batch(api: Api, call: Call) -> Response:
     items = await _items(call)
     keyed = await call.keyed()
     chunks = []
-    for start in range(0, len(items), CHUNK):
+    at_once = api.settings.created_at_once
+    for start in range(0, len(items), at_once):
         part = keyed.part(start) if keyed and start else keyed  # the first has the key: nothing else may
-        chunk = items[start : start + CHUNK]
+        chunk = items[start : start + at_once]
         chunks.append(await api.host.write(partial(_created, api, call, chunk, part)))
     documents = [dict(document) for chunk in chunks for document in chunk.value["items"]]
     headers = {}

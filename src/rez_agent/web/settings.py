@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rez_agent.usecases.batch import CHUNK
 from rez_agent.usecases.commands import SCHEDULES_PER_OWNER
 
 BODY_AT_MOST = 1_048_576
@@ -25,13 +26,17 @@ class WebSettings:
 
     ``open_access``: while there are no keys, whoever reaches the server may do everything. Only for a
     server that listens on loopback; then requests must name a loopback host, or one of ``hosts``, in their
-    Host header. ``requests_per_second``: what one key may ask, with as much as a burst (0: no limit);
-    without keys there is no limit.
-    ``quota``: living schedules of one owner.
+    Host header. ``keyless``: no key is asked for, ever, and any host may be named: whoever reaches the server
+    may do everything, whatever keys there are. For a server that something else guards.
+    ``requests_per_second``: what one key may ask of this process, with as much as a burst (0: no limit);
+    without keys there is no limit. ``quota``: living schedules of one owner. ``created_at_once``: schedules
+    of a batch that are accepted as one.
     """
 
     open_access: bool = False
+    keyless: bool = False
     hosts: tuple[str, ...] = ()
     requests_per_second: int = 0
     quota: int = SCHEDULES_PER_OWNER
+    created_at_once: int = CHUNK
     version: str = "0"
