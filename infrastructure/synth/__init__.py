@@ -5,8 +5,8 @@ that the program runs and that what it says fits CloudFormation's schemas. It do
 ``pulumi preview`` can: the checks of Pulumi's AWS provider, and what a change does to a stack that is there.
 
 Who has no Pulumi deploys the template: put the functions' zips in a bucket under a prefix of their own, and
-name both by the parameters ``CodeBucket`` and ``CodePrefix``. The template is longer than the 51,200 bytes that
-CloudFormation takes in a call, so it goes by a bucket as well::
+name both by the parameters ``CodeBucket`` and ``CodePrefix``. The template is longer than the 51,200 bytes
+that CloudFormation takes in a call, so it goes by a bucket as well::
 
     aws s3 sync build s3://BUCKET/1 --exclude '*' --include '*.zip'
     aws cloudformation deploy --stack-name rez-agent-dev --template-file build/rez-agent-dev.template.json \\
