@@ -1,0 +1,111 @@
+"""How long a function takes to import, beside what every function on AWS pays: boto3 and one client.
+
+Each is timed in a process of its own, in turns, with the interpreter's isolation on: nothing can be imported
+but the zip's content and the runtime's own libraries. The time is that of the statement alone; byte code is
+there for both.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infrastructure.zips.compiling import compile_all
+from infrastructure.zips.functions import PROVIDED, module_of
+from infrastructure.zips.installing import install_locked
+from infrastructure.zips.libraries import installed, with_needs
+from infrastructure.zips.parts import locked_here
+
+BASELINE = 'import boto3; boto3.client("dynamodb")'
+
+REGION = "eu-central-1"
+_OF = f"{REGION}:123456789012"
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "STAGE": "dev",
+    **{f"{name}_TABLE_NAME": name.lower() for name in ("SCHEDULES", "MESSAGES", "EXECUTIONS", "RECORDS")},
+    **{
+        f"{name}_TOPIC_ARN": f"arn:aws:sns:{_OF}:{name}"
+        for name in ("SCHEDULE_CREATION", "WEB_ACTIONS", "NOTIFICATIONS", "CUSTOM")
+    },
+    **{
+        f"{name}_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{name}"
+        for name in ("WEB_ACTIONS", "NOTIFICATIONS", "CUSTOM")
+    },
+    "BLOBS_BUCKET_NAME": "blobs",
+    "SECRETS_PREFIX": "rez-agent/dev/",
+    "SCHEDULE_GROUP_NAME": "rez-agent-dev",
+    "SCHEDULER_FUNCTION_ARN": f"arn:aws:lambda:{_OF}:function:scheduler",
+    "SCHEDULER_DEAD_LETTER_QUEUE_ARN": f"arn:aws:sqs:{_OF}:dead-letters",
+    "EVENTBRIDGE_EXECUTION_ROLE_ARN": "arn:aws:iam::123456789012:role/execution",
+}
+"""What a function is told on AWS, made up: names in the right form, and nothing behind them."""
+
+_TIMED = """
+import sys, time
+sys.path[:0] = sys.argv[2:]
+begun = time.perf_counter()
+exec(sys.argv[1])
+print(time.perf_counter() - begun)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of each import, by turn. ``baseline``: boto3 with one client."""
+
+    baseline: tuple[float, ...]
+    functions: Mapping[str, tuple[float, ...]]
+
+    def ratio(self, name: str) -> float:
+        """The function's median over the baseline's."""
+        return statistics.median(self.functions[name]) / statistics.median(self.baseline)
+
+
+def install_runtime(target: Path) -> None:
+    """What the runtime has of its own: boto3 and all that it needs, at the locked versions, compiled."""
+    install_locked(with_needs(PROVIDED, locked_here(), frozenset()), target)
+    compile_all((library.root, library.carried()) for library in installed(target).values())
+
+
+def unpacked(zips: Mapping[str, Path], target: Path) -> dict[str, Path]:
+    """The directories that ``zips`` are unpacked to, below ``target``, by the same names."""
+    for name, path in zips.items():
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(target / name)
+    return {name: target / name for name in zips}
+
+
+def time_imports(functions: Mapping[str, Path], runtime: Path, turns: int) -> Times:
+    """Import each function from its directory ``turns`` times, each time after boto3 with one client.
+
+    One more turn goes before, uncounted: it brings the files into memory. Raises CalledProcessError when a
+    function can't be imported.
+    """
+    baseline: list[float] = []
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(turns + 1):
+        first = seconds(BASELINE, runtime)
+        others = {name: seconds(f"import {module_of(name)}", at, runtime) for name, at in functions.items()}
+        if turn:
+            baseline.append(first)
+            for name, taken in others.items():
+                times[name].append(taken)
+    return Times(tuple(baseline), {name: tuple(taken) for name, taken in times.items()})
+
+
+def seconds(statement: str, *directories: Path) -> float:
+    """The seconds that ``statement`` takes in a new interpreter that sees ``directories`` and no others."""
+    command = [sys.executable, "-I", "-S", "-c", _TIMED, statement, *map(str, directories)]
+    done = subprocess.run(  # noqa: S603  # this interpreter
+        command, check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=directories[0]
+    )
+    return float(done.stdout.splitlines()[-1])
