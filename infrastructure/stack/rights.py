@@ -53,7 +53,8 @@ def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
         "webapi": (
             _logs(place, "webapi"),
             *_read(place, *ALL),
-            _put(place, "schedules", "messages", "records"),
+            _put(place, "messages", "records"),
+            _put(place, "schedules", why="The mission's own table of rights gives it."),
             _change_records(place),
             _publish(place, "schedule-creation"),
             *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
@@ -74,12 +75,12 @@ def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
         "processor": (
             _logs(place, "processor"),
             *_read(place, "schedules", "executions", "records"),
-            _put(place, "schedules", "executions", "records"),
+            _put(place, "executions", "records"),
             _change_records(place),
             _receive(place, *WORK),
             _publish(place, *WORK),
             _send(place, *WORK, why="A retry is a new message with a delay."),
-            *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+            *_payloads(place, "s3:GetObject"),
             *_secrets(place),
         ),
         "sweep": (
@@ -142,8 +143,10 @@ def _read(place: Place, *tables: str) -> tuple[Right, ...]:
     )
 
 
-def _put(place: Place, *tables: str) -> Right:
-    why = "Items are written whole. A transaction needs the rights of its parts; there is none of its own."
+WHOLE = "Items are written whole. A transaction needs the rights of its parts; there is none of its own."
+
+
+def _put(place: Place, *tables: str, why: str = WHOLE) -> Right:
     return Right(("dynamodb:PutItem",), tuple(place.table(table) for table in tables), why=why)
 
 

@@ -129,6 +129,7 @@ def test_a_function_writes_to_its_own_log_and_to_no_other(function: str, dev: De
         ("scheduler", "dynamodb:PutItem", TABLE.format("schedules").replace("-dev", "-prod")),
         ("scheduler", "dynamodb:DeleteItem", TABLE.format("schedules")),
         ("processor", "dynamodb:GetItem", TABLE.format("messages")),
+        ("processor", "dynamodb:PutItem", TABLE.format("schedules")),
         ("processor", "scheduler:CreateSchedule", SCHEDULE),
         ("processor", "sqs:ReceiveMessage", QUEUE.format("scheduler-dead-letters")),
         (
