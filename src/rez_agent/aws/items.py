@@ -30,7 +30,7 @@ UNARMED = "u"
 PENDING = "p"
 """The value of ``pending`` on the rows of commands that were not judged yet."""
 
-ENGINE_ATTRIBUTES = ("armed_revision", "armed_at", "arm_count")
+ENGINE_ATTRIBUTES = ("armed_revision", "armed_at", "arm_count", "arming_until")
 """What the engine notes on a schedule's row. Whoever writes the row anew carries them over."""
 
 Fetch = Callable[[str], str]

@@ -141,5 +141,6 @@ CODES: dict[str, Code] = {
     "too_many_hosts": Code("The secret has too many hosts", "At most 32."),
     # the server
     "unavailable": Code("The server can't serve this now", _WAIT),
+    "gave_up": Code("The command could not be carried out", "Send it again; the server's log has the rest."),
     "internal_error": Code("The server failed", "Report the id in the text: the log has the rest."),
 }

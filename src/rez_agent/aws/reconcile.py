@@ -1,0 +1,405 @@
+"""The reconcile: each hour the store and EventBridge Scheduler are compared, whatever came between them.
+
+A pass lists all of the group's schedules, which tells names, states and dates only, then reads the rows, and
+asks EventBridge for a schedule's whole where the two differ. It mends both ways: what is missing or has
+drifted is armed again, what has no business there is deleted. For the active schedules it finds the
+occurrences since its last pass of which EventBridge never told, and makes them good.
+
+Memory is bounded: a pass looks at one slice of the names (by their hash), and there are as many slices as
+keep one below :data:`SLICE`. Which slice comes next, and up to when each was looked at, stands in a record.
+A pass that runs out of time is taken up where it stopped. The listing comes before the rows: a schedule's row
+is written before EventBridge hears of it, so a name that is listed and has no row is nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rez_agent.aws.arming import (
+    LOOK_AFTER,
+    Armer,
+    code_of,
+    is_lagging,
+    reason_of,
+    schedule_of_row,
+    told_within,
+)
+from rez_agent.aws.bucket import TokenBucket
+from rez_agent.aws.bundle import AwsPorts
+from rez_agent.aws.engine import DELIVERED_WITHIN
+from rez_agent.aws.items import instant, instant_or_none, stamp
+from rez_agent.aws.logs import log
+from rez_agent.aws.metrics import AwsMetrics
+from rez_agent.aws.sweep import PATIENCE_SECONDS, TIME_KEPT_SECONDS, Run
+from rez_agent.aws.tables import SCHEDULES
+from rez_agent.aws.translation import Request, agrees, translate
+from rez_agent.aws.unit import Key
+from rez_agent.aws.wire import Item
+from rez_agent.domain.errors import RezError, Unavailable
+from rez_agent.domain.schedule import Schedule, ScheduleStatus
+from rez_agent.ports import Clock, Record
+from rez_agent.usecases.firing import make_good
+
+SLICE = 50_000
+"""Schedules in one pass at most, some 15 MB of summaries."""
+
+PAGE = 100
+"""Schedules in one answer of ListSchedules, and rows read at a time."""
+
+LISTS_A_SECOND = 50
+"""AWS's quota on ListSchedules."""
+
+NOT_YET = timedelta(minutes=2)
+"""Occurrences as young as that are still EventBridge's to tell of."""
+
+SKEW = timedelta(seconds=5)
+EARLIER = timedelta(seconds=60)
+"""EventBridge's date of a change lies at most this long before our note of it, by its SDK's retries, and no
+later than :data:`SKEW` after it. Else somebody else has changed it."""
+
+RECONCILED = "ReconcileMended"
+
+_KIND, _KEY = "reconcile", "cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the reconcile stands: which of how many slices comes next, after which row of it, since when
+    each was looked at, and until when the pass under way looks."""
+
+    slices: int = 1
+    following: int = 0
+    looked: tuple[datetime | None, ...] = (None,)
+    after: str | None = None
+    until: datetime | None = None
+
+    def finished(self, listed: int, until: datetime) -> Cursor:
+        """After a whole pass that saw ``listed`` schedules in all."""
+        looked = tuple(
+            until if number == self.following else since for number, since in enumerate(self.looked)
+        )
+        slices = max(1, -(-listed // SLICE))
+        if slices != self.slices:
+            known = [since for since in looked if since is not None]
+            oldest = min(known) if len(known) == len(looked) else None
+            return Cursor(slices, 0, (oldest,) * slices)
+        return Cursor(slices, (self.following + 1) % slices, looked)
+
+
+class Listed(NamedTuple):
+    """What ListSchedules tells of a schedule."""
+
+    state: str
+    modified: datetime
+
+
+@dataclass(slots=True)
+class _Pass:
+    """A pass under way."""
+
+    cursor: Cursor
+    began: datetime
+    until: datetime
+    listed: dict[str, Listed] = field(default_factory=dict)
+    total: int = 0
+    mended: dict[str, int] = field(
+        default_factory=lambda: {
+            "missing": 0,
+            "drifted": 0,
+            "orphaned": 0,
+            "made_good": 0,
+            "completed": 0,
+            "failed": 0,
+        }
+    )
+
+    def concerns(self, name: str) -> bool:
+        """Whether a schedule is in the slice."""
+        return crc32(name.encode()) % self.cursor.slices == self.cursor.following
+
+
+class Reconcile:
+    """What is done each hour. ``time_left`` gives the seconds that the function still has; ``lists`` keeps
+    ListSchedules below its quota."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        armer: Armer,
+        clock: Clock,
+        metrics: AwsMetrics,
+        lists: TokenBucket,
+        time_left: Callable[[], float],
+    ) -> None:
+        self._run = run
+        self._armer = armer
+        self._clock = clock
+        self._metrics = metrics
+        self._lists = lists
+        self._time_left = time_left
+
+    def hour(self) -> dict[str, int]:
+        """One pass over one slice, or what is left of it; how many things of each kind were mended.
+
+        Raises Unavailable when EventBridge can't be listed; the next pass is the same one.
+        """
+        now = self._clock.now()
+        cursor = self._run(lambda ports: _cursor_from(ports.records.get(_KIND, _KEY, now)))
+        the_pass = _Pass(cursor, began=now, until=cursor.until or now - NOT_YET)
+        self._list(the_pass)
+        whole = self._rows(the_pass)
+        if whole:
+            self._orphans(the_pass)
+            cursor = cursor.finished(the_pass.total, the_pass.until)
+        else:
+            cursor = replace(the_pass.cursor, until=the_pass.until)
+        self._run(lambda ports: ports.records.put(Record(_KIND, _KEY, _cursor_document(cursor))))
+        self._tell(the_pass, whole=whole)
+        return the_pass.mended
+
+    def _tell(self, the_pass: _Pass, *, whole: bool) -> None:
+        count = sum(the_pass.mended.values())
+        if count:
+            self._metrics.count(RECONCILED, count)
+        told = {"listed": the_pass.total, "whole": whole, "mended": the_pass.mended}
+        log.info("reconciled", action="reconciled", reconcile=told)
+
+    # --- what EventBridge holds ---
+
+    def _list(self, the_pass: _Pass) -> None:
+        token: dict[str, str] = {}
+        while True:
+            self._lists.take(PATIENCE_SECONDS)
+            try:
+                answer = self._armer.client.list_schedules(
+                    GroupName=self._armer.wiring.group, MaxResults=PAGE, **token
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise Unavailable(f"EventBridge Scheduler can't be listed: {reason_of(error)}") from error
+            for summary in answer["Schedules"]:
+                the_pass.total += 1
+                if the_pass.concerns(summary["Name"]):
+                    listed = Listed(summary["State"], summary["LastModificationDate"])
+                    the_pass.listed[summary["Name"]] = listed
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
+
+    def _whole(self, name: str) -> Mapping[str, Any] | None:
+        """What EventBridge holds of one schedule; None for nothing."""
+        try:
+            answer: Mapping[str, Any] = self._armer.client.get_schedule(
+                Name=name, GroupName=self._armer.wiring.group
+            )
+        except ClientError as error:
+            if code_of(error) == "ResourceNotFoundException":
+                return None
+            raise Unavailable(reason_of(error)) from error
+        except BotoCoreError as error:
+            raise Unavailable(reason_of(error)) from error
+        return answer
+
+    # --- the rows ---
+
+    def _rows(self, the_pass: _Pass) -> bool:
+        """Look at every row of the slice; False if time ran out before the last one."""
+        after: Key | None = None if the_pass.cursor.after is None else (the_pass.cursor.after,)
+        while True:
+            rows, after = self._run(partial(_page, after=after))
+            for row in rows:
+                if the_pass.concerns(row["id"]):
+                    self._guarded(the_pass, row)
+            if after is None:
+                return True
+            if self._time_left() <= TIME_KEPT_SECONDS:
+                the_pass.cursor = replace(the_pass.cursor, after=after[0])
+                return False
+
+    def _guarded(self, the_pass: _Pass, row: Item) -> None:
+        """One row that can't be looked at leaves the others alone."""
+        try:
+            self._row(the_pass, row)
+        except RezError as error:
+            the_pass.mended["failed"] += 1
+            reason = str(error)
+            log.error("reconcile_failed", action="reconcile_failed", schedule_id=row["id"], error=reason)
+
+    def _row(self, the_pass: _Pass, row: Item) -> None:
+        summary = the_pass.listed.pop(row["id"], None)
+        schedule, since = schedule_of_row(row), the_pass.cursor.looked[the_pass.cursor.following]
+        if _may_owe(schedule, since, the_pass.until):
+            self._make_good(the_pass, schedule, since)
+        if _may_complete(schedule, the_pass.began) and self._complete(row["id"]):
+            the_pass.mended["completed"] += 1
+            return
+        if _is_the_sweeps(schedule, row, the_pass.began):
+            return
+        kind = self._difference(schedule, row, summary)
+        if kind is not None:
+            self._arm(row["id"])
+            the_pass.mended[kind] += 1
+            log.warning("reconcile_mended", action="reconcile_mended", kind=kind, schedule_id=row["id"])
+
+    def _difference(self, schedule: Schedule, row: Item, summary: Listed | None) -> str | None:
+        """How EventBridge differs from the row, if it does."""
+        now = self._clock.now()
+        request = translate(schedule, now, self._armer.wiring)
+        if request is None:
+            return "orphaned" if summary is not None and _is_over(schedule, now) else None
+        if summary is None:
+            return "missing"
+        if summary.state == request["State"] and _unchanged(row, summary.modified):
+            return None
+        return self._drift(row, request)
+
+    def _drift(self, row: Item, request: Request) -> str | None:
+        found = self._whole(row["id"])
+        if found is None:
+            return "missing"
+        if not agrees(request, found):
+            return "drifted"
+        noted = {**row, "armed_at": stamp(found["LastModificationDate"])}
+        self._run(lambda ports: _note(ports, row, noted))
+        return None
+
+    def _arm(self, schedule_id: str) -> None:
+        self._run(lambda ports: self._armer.begin(ports.unit, schedule_id, patience=PATIENCE_SECONDS))
+
+    # --- what is owed, and what is done with ---
+
+    def _make_good(self, the_pass: _Pass, schedule: Schedule, since: datetime | None) -> None:
+        first = schedule.next_run
+        assert first is not None  # it may owe something
+        from_ = max(first, since or the_pass.until - DELIVERED_WITHIN)
+        until = the_pass.until - (told_within(schedule) - LOOK_AFTER)
+
+        def do(ports: AwsPorts) -> int:
+            now = ports.clock.now()
+            present = ports.unit.get(SCHEDULES, schedule.id)
+            if present is None or present["revision"] != schedule.revision:
+                return 0  # it was changed since, and settled then
+            return len(make_good(ports.ledger, ports.topic, schedule, since=from_, until=until, now=now))
+
+        the_pass.mended["made_good"] += self._run(do)
+
+    def _complete(self, schedule_id: str) -> bool:
+        """Delete a schedule that asked for it, if nothing is left and nothing is in flight."""
+
+        def do(ports: AwsPorts) -> bool:
+            schedule = ports.schedules.get(schedule_id)
+            if schedule is None or schedule.finished_at is None or not schedule.living:
+                return False
+            if ports.ledger.in_flight(schedule_id).total:
+                return False
+            ports.schedules.replace(schedule.deleted(ports.clock.now()), schedule)
+            ports.engine.disarm(schedule_id)
+            return True
+
+        return self._run(do)
+
+    def _orphans(self, the_pass: _Pass) -> None:
+        """Delete what has no row. A row that is there was looked at before, or is younger than the pass."""
+        names = list(the_pass.listed)
+        for start in range(0, len(names), PAGE):
+            keys: list[Key] = [(name,) for name in names[start : start + PAGE]]
+            rows = self._run(partial(_rows_of, keys=keys))
+            for name in names[start : start + PAGE]:
+                if (name,) not in rows and self._time_left() > TIME_KEPT_SECONDS:
+                    self._delete(the_pass, name)
+
+    def _delete(self, the_pass: _Pass, name: str) -> None:
+        try:
+            self._armer.client.delete_schedule(Name=name, GroupName=self._armer.wiring.group)
+        except (ClientError, BotoCoreError) as error:
+            the_pass.mended["failed"] += 1
+            reason = reason_of(error)
+            log.error("reconcile_failed", action="reconcile_failed", schedule_id=name, error=reason)
+        else:
+            the_pass.mended["orphaned"] += 1
+            log.warning("reconcile_mended", action="reconcile_mended", kind="orphaned", schedule_id=name)
+
+
+def _page(ports: AwsPorts, *, after: Key | None) -> tuple[list[Item], Key | None]:
+    return ports.unit.scan(SCHEDULES, after=after, limit=PAGE)
+
+
+def _rows_of(ports: AwsPorts, *, keys: list[Key]) -> dict[Key, Item]:
+    return ports.unit.get_all(SCHEDULES, keys)
+
+
+def _may_owe(schedule: Schedule, since: datetime | None, until: datetime) -> bool:
+    """Whether an active schedule had an occurrence that the pass has to account for."""
+    first = schedule.next_run
+    if schedule.status is not ScheduleStatus.ACTIVE or first is None or first > until:
+        return False
+    return since is None or since < until
+
+
+def _may_complete(schedule: Schedule, now: datetime) -> bool:
+    """Whether it is to be deleted now that nothing is left, as far as that can be told without looking."""
+    if schedule.status is not ScheduleStatus.ACTIVE or not schedule.deletes_itself:
+        return False
+    return _is_over(schedule, now)
+
+
+def _is_over(schedule: Schedule, now: datetime) -> bool:
+    """Whether EventBridge has had the time to tell of the last occurrence."""
+    last_told = now - NOT_YET - (told_within(schedule) - LOOK_AFTER)
+    if schedule.status is not ScheduleStatus.ACTIVE or schedule.next_run is None:
+        return True
+    return schedule.occurrences.next_after(last_told) is None
+
+
+def _is_the_sweeps(schedule: Schedule, row: Item, began: datetime) -> bool:
+    """Whether EventBridge is still to follow the row, has done so since it was listed, or is to wake it."""
+    armed = instant_or_none(row.get("armed_at"))
+    until = schedule.pause.until if schedule.pause else None
+    return (
+        is_lagging(row)
+        or (armed is not None and armed >= began - SKEW)
+        or (until is not None and until <= began)
+    )
+
+
+def _unchanged(row: Item, modified: datetime) -> bool:
+    """Whether EventBridge's last change is the one that we noted."""
+    armed = instant_or_none(row.get("armed_at"))
+    return armed is not None and armed - EARLIER <= modified <= armed + SKEW
+
+
+def _note(ports: AwsPorts, before: Item, after: Item) -> None:
+    """Keep the row, unless it was changed since it was read."""
+    present = ports.unit.get(SCHEDULES, before["id"])
+    if present == before:
+        ports.unit.put(SCHEDULES, after)
+
+
+def _cursor_document(cursor: Cursor) -> dict[str, Any]:
+    return {
+        "slices": cursor.slices,
+        "following": cursor.following,
+        "looked": [None if since is None else stamp(since) for since in cursor.looked],
+        "after": cursor.after,
+        "until": None if cursor.until is None else stamp(cursor.until),
+    }
+
+
+def _cursor_from(record: Record | None) -> Cursor:
+    if record is None:
+        return Cursor()
+    value = record.value
+    return Cursor(
+        slices=value["slices"],
+        following=value["following"],
+        looked=tuple(None if since is None else instant(since) for since in value["looked"]),
+        after=value["after"],
+        until=instant_or_none(value["until"]),
+    )
