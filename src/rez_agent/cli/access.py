@@ -1,31 +1,31 @@
-"""Commands about who may do what: keys, secrets. They work on the data directory, on the server's machine."""
+"""Commands about who may do what: keys, secrets. They work on the data directory, on the server's machine, or
+on a stage on AWS."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from rez_agent.cli.arguments import moment
+from rez_agent.cli.cloud import Stage, stage_to_operate
 from rez_agent.cli.render import table, when
 from rez_agent.cli.serving import DataDir
 from rez_agent.cli.session import DONE, Session, command
 from rez_agent.domain.errors import NotFound
 from rez_agent.domain.instants import rfc3339
+from rez_agent.ports import Ports, Secrets
 from rez_agent.usecases import keys
 from rez_agent.usecases.keys import Key, Scope
 
-if TYPE_CHECKING:
-    from rez_agent.local.build import Store
-    from rez_agent.local.secrets import FileSecrets
+T = TypeVar("T")
 
-PANEL = "Access, on the server's machine"
+PANEL = "Access, on the server's machine or on a stage"
 
 KeyName = Annotated[
     str, typer.Argument(metavar="NAME", help="Whose key it is: the owner of what it creates.")
@@ -56,19 +56,16 @@ def create_key(
         str | None, typer.Option("--expires", metavar="TIME", help="Until when it holds: 90d, or a time.")
     ] = None,
     data_dir: DataDir = Path("rez-data"),
+    stage: Stage = None,
 ) -> int:
     """Create a key, and show it this once. From then on the server asks for a key."""
     ends = moment(expires, "--expires", datetime.now(UTC), ahead=True) if expires else None
-    with _store(data_dir) as store:
-        key, token = store.write(
-            lambda inner: keys.create_key(
-                inner,
-                name=name,
-                scope=scope,
-                secret=token_bytes(keys.SECRET_BYTES),
-                expires_at=ends,
-            )
-        )
+    secret = token_bytes(keys.SECRET_BYTES)
+
+    def create(ports: Ports) -> tuple[Key, str]:
+        return keys.create_key(ports, name=name, scope=scope, secret=secret, expires_at=ends)
+
+    key, token = _write(data_dir, stage, create)
     if session.as_json:
         session.put(_key_document(key) | {"token": token}, lambda: None)
         return DONE
@@ -76,21 +73,31 @@ def create_key(
     session.note(
         f"This is {key.name}'s key, scope {key.scope}; it is shown this once. Use it: export REZ_API_KEY=..."
     )
-    session.note(f"It is for the server whose data is in {data_dir.resolve()} (--data-dir).")
+    session.note(_meant_for(data_dir, stage))
     return DONE
 
 
-def list_keys(session: Session, data_dir: DataDir = Path("rez-data")) -> int:
+def _meant_for(data_dir: Path, stage: str | None) -> str:
+    if stage is not None:
+        return f"It is for the stage '{stage}' on AWS."
+    return f"It is for the server whose data is in {data_dir.resolve()} (--data-dir)."
+
+
+def list_keys(session: Session, data_dir: DataDir = Path("rez-data"), stage: Stage = None) -> int:
     """List the keys that were not revoked; never their secrets."""
-    with _store(data_dir) as store:
-        found = store.write(keys.list_keys)
+    found = _write(data_dir, stage, keys.list_keys)
     documents = [_key_document(key) for key in found]
     page = {"items": documents, "next_cursor": None, "total": len(documents)}
-    session.put(page, lambda: _tell_keys(documents))
+    session.put(page, lambda: _tell_keys(documents, stage))
     return DONE
 
 
-def _tell_keys(documents: list[dict[str, Any]]) -> None:
+def _tell_keys(documents: list[dict[str, Any]], stage: str | None) -> None:
+    if not documents and stage is not None:
+        print(
+            f"No keys: nobody gets in. Make the first: rez-agent keys create me --scope admin --stage {stage}"
+        )
+        return
     if not documents:
         print("No keys: on loopback the server is open to everyone on this machine.")
         return
@@ -109,17 +116,17 @@ def revoke_key(
     *,
     named: Annotated[str, typer.Argument(metavar="KEY", help="A key's id, or a name: then all of its keys.")],
     data_dir: DataDir = Path("rez-data"),
+    stage: Stage = None,
 ) -> int:
     """Revoke a key, or all keys of a name. It is refused within a second."""
 
-    def revoke(ports: Any) -> list[Key]:
+    def revoke(ports: Ports) -> list[Key]:
         held = [key for key in keys.list_keys(ports) if named in (key.id, key.name)]
         for key in held:
             keys.revoke_key(ports, key.id)
         return held
 
-    with _store(data_dir) as store:
-        gone = store.write(revoke)
+    gone = _write(data_dir, stage, revoke)
     if not gone:
         raise NotFound(f"There is no key '{named}'. `rez-agent keys list` shows them.", code="key_not_found")
     documents = [_key_document(key) for key in gone]
@@ -129,10 +136,14 @@ def revoke_key(
     return DONE
 
 
-def _store(data_dir: Path) -> AbstractContextManager[Store]:
+def _write(data_dir: Path, stage: str | None, use_case: Callable[[Ports], T]) -> T:
+    """Run a use case on the data directory, or on the stage where one is named."""
+    if stage is not None:
+        return stage_to_operate(stage).store.write(use_case)
     from rez_agent.local.build import open_store  # noqa: PLC0415
 
-    return open_store(data_dir)
+    with open_store(data_dir) as store:
+        return store.write(use_case)
 
 
 def _key_document(key: Key) -> dict[str, Any]:
@@ -159,14 +170,15 @@ def set_secret(
         ),
     ],
     data_dir: DataDir = Path("rez-data"),
+    stage: Stage = None,
 ) -> int:
     """Keep a secret; its value comes from standard input. It can be replaced and deleted, never read."""
-    _secrets(data_dir).put(name, _value(), tuple(host))
+    _secrets(data_dir, stage).put(name, _value(), tuple(host))
     hosts = ", ".join(host)
     session.put(
         {"name": name, "hosts": host}, lambda: print(f"Kept {name}; it goes to {hosts} and nowhere else.")
     )
-    session.note(f"It is for the server whose data is in {data_dir.resolve()} (--data-dir).")
+    session.note(_meant_for(data_dir, stage))
     return DONE
 
 
@@ -179,9 +191,9 @@ def _value() -> str:
     return sys.stdin.read().removesuffix("\n").removesuffix("\r")
 
 
-def list_secrets(session: Session, data_dir: DataDir = Path("rez-data")) -> int:
+def list_secrets(session: Session, data_dir: DataDir = Path("rez-data"), stage: Stage = None) -> int:
     """List the secrets' names and hosts; never a value."""
-    infos = _secrets(data_dir).names()
+    infos = _secrets(data_dir, stage).names()
     documents = [{"name": i.name, "hosts": list(i.hosts), "updated": rfc3339(i.updated)} for i in infos]
     page = {"items": documents, "next_cursor": None, "total": len(documents)}
     session.put(page, lambda: _tell_secrets(documents))
@@ -197,9 +209,11 @@ def _tell_secrets(documents: list[dict[str, Any]]) -> None:
     table(("name", "goes to", "updated"), rows)
 
 
-def delete_secret(session: Session, name: SecretName, data_dir: DataDir = Path("rez-data")) -> int:
+def delete_secret(
+    session: Session, name: SecretName, data_dir: DataDir = Path("rez-data"), stage: Stage = None
+) -> int:
     """Delete a secret. Schedules that refer to it fail from then on, and say so."""
-    if not _secrets(data_dir).delete(name):
+    if not _secrets(data_dir, stage).delete(name):
         raise NotFound(
             f"There is no secret '{name}'. `rez-agent secrets list` shows them.", code="secret_not_found"
         )
@@ -207,7 +221,9 @@ def delete_secret(session: Session, name: SecretName, data_dir: DataDir = Path("
     return DONE
 
 
-def _secrets(data_dir: Path) -> FileSecrets:
+def _secrets(data_dir: Path, stage: str | None) -> Secrets:
+    if stage is not None:
+        return stage_to_operate(stage).secrets
     from rez_agent.local.build import SECRETS_DIRECTORY  # noqa: PLC0415
     from rez_agent.local.secrets import FileSecrets  # noqa: PLC0415
 
@@ -223,6 +239,7 @@ GROUPS: dict[str, Any] = {
                 (
                     "rez-agent keys create me --scope admin",
                     "rez-agent keys create ci --scope write --expires 90d",
+                    "rez-agent keys create me --scope admin --stage dev",
                 ),
             ),
             "list": (list_keys, ("rez-agent keys list",)),

@@ -7,24 +7,32 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rez_agent.cli import machine_checks, server_checks
-from rez_agent.cli.client import Client, Unreachable
+from rez_agent.cli.client import DEFAULT_URL, Client, Unreachable
+from rez_agent.cli.cloud import Stage, stage_to_look_at
 from rez_agent.cli.finding import Finding, Verdict, problem, worst
 from rez_agent.cli.render import STYLES, clean, counted
 from rez_agent.cli.serving import DataDir
 from rez_agent.cli.session import DONE, FAILED, Session, command
 from rez_agent.domain.errors import RezError
 
+if TYPE_CHECKING:
+    from rez_agent.aws.inspection import Inspection
+
 PANEL = "The server"
 
 
 def register(app: typer.Typer) -> None:
     """Put this command on the command line."""
-    examples = ("rez-agent doctor", "rez-agent doctor --data-dir /var/lib/rez-agent --actions actions.yaml")
+    examples = (
+        "rez-agent doctor",
+        "rez-agent doctor --data-dir /var/lib/rez-agent --actions actions.yaml",
+        "rez-agent doctor --stage dev",
+    )
     command(app, "doctor", examples=examples, panel=PANEL)(doctor)
 
 
@@ -39,10 +47,15 @@ def doctor(
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Read a database through, however large it is.")
     ] = False,
+    stage: Stage = None,
 ) -> int:
     """Find what goes wrong, and say what to do about it. Exit 1 when a problem stands."""
     findings: list[Finding] = []
-    for finding in examination(session.client(), data_dir, actions, thorough=thorough):
+    if stage is None:
+        found = examination(session.client(), data_dir, actions, thorough=thorough)
+    else:
+        found = stage_examination(session, stage_to_look_at(stage))
+    for finding in found:
         findings.append(finding)
         if not session.as_json:
             _tell(finding)
@@ -67,6 +80,26 @@ def examination(client: Client, data_dir: Path, actions: Path | None, *, thoroug
     yield from machine_checks.action_catalogue(actions)
     yield machine_checks.clock(time.time, time.monotonic, time.sleep)
     yield machine_checks.time_zones(now)
+
+
+def stage_examination(session: Session, inspection: Inspection) -> Iterator[Finding]:
+    """Every check of a stage on AWS, then what its API tells, at ``--url`` or else where AWS says it is."""
+    from rez_agent.cli import cloud_checks  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    who, finding = cloud_checks.identity(inspection)
+    yield finding
+    if who is None:
+        return
+    yield from cloud_checks.every_check(inspection, who, now)
+    url = session.url if session.url != DEFAULT_URL else cloud_checks.api_url(inspection)
+    if url is None:
+        yield problem("server", "The stage has no API.", "pulumi up makes it; or say where it is with --url.")
+        return
+    try:
+        yield from _server(Client(url, session.key), now, [])
+    except RezError as error:
+        yield problem("server", error.message, "See the log of the function webapi under this time.")
 
 
 def _server(client: Client, now: datetime, schedules: list[dict[str, Any]]) -> Iterator[Finding]:

@@ -62,7 +62,10 @@ def access(client: Client) -> Finding:
     except Refused as error:
         if error.status not in (401, 403):
             raise
-        remedy = "Give a key (REZ_API_KEY), or make one on the server's machine: rez-agent keys create NAME."
+        remedy = (
+            "Give a key (REZ_API_KEY), or make one: rez-agent keys create NAME on the server's machine, "
+            "with --stage STAGE for one on AWS."
+        )
         return problem("access", error.message, remedy)
     return ok("access", "Schedules can be read.")
 
