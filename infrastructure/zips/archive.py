@@ -11,6 +11,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 _MODE = 0o100644
 _ON_UNIX = 3
+_LEVEL = 6
+"""One more takes half as long again and saves a hundredth."""
 
 
 def write_zip(target: Path, content: Mapping[str, Path]) -> int:
@@ -26,6 +28,6 @@ def write_zip(target: Path, content: Mapping[str, Path]) -> int:
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system = _ON_UNIX
             entry.external_attr = _MODE << 16
-            archive.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
+            archive.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
     unfinished.replace(target)
     return unpacked

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from infrastructure.zips.archive import write_zip
-from infrastructure.zips.compiling import byte_code_of, compile_all
+from infrastructure.zips.compiling import AT_ONCE, byte_code_of, compile_all
 from infrastructure.zips.faults import Unbuildable
 from infrastructure.zips.functions import CATALOGUED, FUNCTIONS, Function
 from infrastructure.zips.installing import install_locked
@@ -57,9 +59,8 @@ def build(
         contents = [_content(part, stock.own, libraries, actions) for part in parts]
         for part, content in zip(parts, contents, strict=True):
             _check_size(part, content)
-        return [
-            _written(out, part, content, libraries) for part, content in zip(parts, contents, strict=True)
-        ]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(partial(_written, out, libraries), parts, contents))
 
 
 def _check_actions(file: Path) -> None:
@@ -106,7 +107,7 @@ def _check_size(part: Part, content: Mapping[str, Path]) -> None:
         )
 
 
-def _written(out: Path, part: Part, content: Mapping[str, Path], libraries: Mapping[str, Library]) -> Built:
+def _written(out: Path, libraries: Mapping[str, Library], part: Part, content: Mapping[str, Path]) -> Built:
     path = out / f"{part.function.name}.zip"
     unpacked = write_zip(path, content)
     versions = {name: libraries[name].version for name in sorted(part.libraries)}

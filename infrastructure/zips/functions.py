@@ -15,7 +15,7 @@ CATALOGUED = "rez_agent.actions.build"
 
 PROVIDED = frozenset({"boto3", "botocore", "s3transfer"})
 """What the runtime has ("Runtime-included SDK versions" in the AWS Lambda Developer Guide): left out, with
-all that only they need. What other libraries need too goes in: no version of it in the runtime is promised."""
+all that only they need. What other libraries need too goes in: no version of that is promised."""
 
 
 def module_of(name: str) -> str:

@@ -88,13 +88,13 @@ def part_of(function: Function, stock: Stock) -> Part:
     """What ``function`` is made of. Raises Unbuildable when it imports what nothing in the lock provides."""
     sources = stock.own.modules
     reached = reach([function.module], sources, function.never)
-    needed = {_provider(module, importer, stock) for module, importer in reached.foreign.items()}
+    known = providers(stock.libraries)
+    needed = {_provider(module, importer, known) for module, importer in reached.foreign.items()}
     modules = reached.own
     plugins = [one for one in stock.plugins.values() if GROUP in one.groups]
     if plugins and PLUGGED_IN in modules:
         theirs = _reach_of(plugins, stock)
         modules |= theirs.own & sources.keys()
-        known = providers(stock.libraries)
         # What they import and nothing provides is theirs to try: their metadata says what they need.
         needed |= {found for module in theirs.foreign if (found := provider_of(module, known))}
         needed |= {one.name for one in plugins}
@@ -107,8 +107,8 @@ def _reach_of(plugins: Sequence[Library], stock: Stock) -> Reach:
     return reach(theirs, {**stock.own.modules, **theirs})
 
 
-def _provider(module: str, importer: str, stock: Stock) -> str:
-    found = provider_of(module, providers(stock.locked))
+def _provider(module: str, importer: str, known: Mapping[str, str]) -> str:
+    found = provider_of(module, known)
     if found is None:
         raise Unbuildable(f"{importer} imports {module}, which nothing in requirements-aws.lock provides.")
     return found
