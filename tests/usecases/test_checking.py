@@ -76,7 +76,7 @@ def test_an_at_in_a_gap_is_accepted_with_a_warning() -> None:
     assert [warning.code for warning in warnings] == ["at_in_gap"]
 
 
-def test_a_payload_may_be_as_large_as_eventbridge_allows_counted_in_bytes() -> None:
+def test_a_payload_may_have_as_many_bytes_as_allowed() -> None:
     frame = len('{"text":""}')
     letters = (PAYLOAD_AT_MOST - frame) // 3
     checked(payload={"text": "☃" * letters})

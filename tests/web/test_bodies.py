@@ -139,7 +139,7 @@ def test_a_body_beyond_its_limit_is_refused(server: Server) -> None:
 
 
 def test_a_payload_has_a_limit_of_its_own(server: Server) -> None:
-    answer = server("POST", "/api/schedules", definition("big", payload={"message": "x" * 300_000}))
+    answer = server("POST", "/api/schedules", definition("big", payload={"message": "x" * 1_000_000}))
 
     assert (answer.status, answer.document["errors"][0]["pointer"]) == (422, "/payload")
 

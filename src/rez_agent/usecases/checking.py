@@ -16,8 +16,9 @@ from rez_agent.ports import Actions, Engine
 
 _TARGET_TYPES = frozenset(TargetType)
 
-PAYLOAD_AT_MOST = 262_144
-"""Bytes of a payload as JSON: EventBridge Scheduler's own limit (256 KB), so that both hosts agree."""
+PAYLOAD_AT_MOST = 983_040
+"""Bytes of a payload as JSON (960 KiB): what fits into a request's body beside the rest of a definition. The
+256 KB that EventBridge Scheduler allows are no limit here: it is only given ids, on either host."""
 
 
 def checked_definition(
