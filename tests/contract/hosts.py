@@ -19,6 +19,7 @@ from rez_agent.local.build import build
 from rez_agent.local.secrets import FileSecrets
 from rez_agent.local.settings import LocalSettings
 from rez_agent.ports import Blobs, Claimed, Host, Ports, Secrets
+from tests.aws.serving import aws_serving
 from tests.aws.stepped import AwsStepped
 from tests.fakes import OK, FakeClock, ScriptedActions
 from tests.rig import Rig
@@ -121,5 +122,8 @@ AWS_RUNS = {
 }
 """The suites that the AWS host has all parts for."""
 
-SERVING: dict[str, Callable[[Path], AbstractAsyncContextManager[Host]]] = {"local": local_serving}
+SERVING: dict[str, Callable[[Path], AbstractAsyncContextManager[Host]]] = {
+    "local": local_serving,
+    "aws": aws_serving,
+}
 """Hosts as they serve, for the Host port itself."""

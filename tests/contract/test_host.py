@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rez_agent.clock import SystemClock
 from rez_agent.domain.command import Message, ScheduleCreationRequest
 from rez_agent.domain.errors import NotFound
 from rez_agent.ports import Host, Ports, Record
@@ -143,7 +144,8 @@ def test_a_message_that_is_not_judged_in_time_is_given_as_it_is_then(tell: Tell)
 
 def test_whoever_waits_is_told_when_the_message_is_judged(tell: Tell) -> None:
     request = ScheduleCreationRequest.model_validate({"action": "redrive"})
-    message = Message("msg_stored", request, "ann", NOON, NOON)
+    now = SystemClock().now().replace(microsecond=0)
+    message = Message("msg_stored", request, "ann", now, now)
 
     async def story(host: Host) -> None:
         await host.write(lambda ports: ports.messages.add(message))
@@ -151,7 +153,7 @@ def test_whoever_waits_is_told_when_the_message_is_judged(tell: Tell) -> None:
         given_up = waiting.pop()
         await host.read(kept)
         given_up.cancel()
-        done = message.completed(NOON, {"count": 0})
+        done = message.completed(now, {"count": 0})
         await host.write(lambda ports: ports.messages.save(done))
         assert await asyncio.gather(*waiting) == [done] * 49
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from threading import Lock
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from rez_agent.aws.logs import SERVICE
 from rez_agent.domain.execution import ExecutionStatus
@@ -44,7 +43,7 @@ class AwsMetrics:
     """Counts of one invocation after another, from any thread."""
 
     def __init__(self, stage: str) -> None:
-        self._metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
+        self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
         self._metrics.set_default_dimensions(stage=stage)
         self._lock = Lock()
         self._counted = False
