@@ -274,6 +274,11 @@ def test_a_schedule_that_was_just_made_may_wait_to_be_armed() -> None:
     assert one(cloud_checks.unarmed(rows, NOW)).verdict is Verdict.OK
 
 
+def test_a_denial_is_told_at_once() -> None:
+    rows = [UnarmedSchedule("sch_1", "n", NOW, PASS_DENIED)]
+    assert one(cloud_checks.unarmed(rows, NOW)).verdict is Verdict.PROBLEM
+
+
 def test_many_unarmed_schedules_are_counted() -> None:
     rows = [UnarmedSchedule(f"sch_{n}", "", NOW - timedelta(hours=1), "Throttled") for n in range(8)]
     findings = list(cloud_checks.unarmed(rows, NOW))
@@ -360,8 +365,9 @@ def test_unarmed_rows_and_rows_by_status_are_read_from_the_table(
         "status": "active",
         "created_date": "2026-03-01T00:00:00.000Z",
         "unarmed": "u",
-        "unarmed_since": "2026-03-08T11:00:00.000Z",
-        "arm_error": PASS_DENIED,
+        "unarmed_since": "2026-03-08T11:59:00.000Z",
+        "updated_date": "2026-03-08T11:00:00.000Z",
+        "error_message": PASS_DENIED,
     }
     client("dynamodb").put_item(
         TableName=stage.names("schedules"), Item={name: {"S": value} for name, value in row.items()}

@@ -14,6 +14,7 @@ from typing import Any
 
 from rez_agent.aws.asking import Asking, Identity, arn
 from rez_agent.aws.deployed import COMMANDS, DEAD_LETTERS, WORK
+from rez_agent.aws.items import UNARMED as LAGGING
 from rez_agent.aws.tables import BY_STATUS, SCHEDULES, UNARMED
 from rez_agent.aws.wire import from_wire, to_wire
 from rez_agent.domain.errors import Unavailable
@@ -31,7 +32,8 @@ LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class UnarmedSchedule:
-    """A schedule that EventBridge Scheduler does not follow yet: since when, and, if it is known, why not."""
+    """A schedule that EventBridge Scheduler does not follow yet. ``since``: its last change, which is what
+    EventBridge lacks. ``error``: what the last arming came to, as far as is known."""
 
     schedule_id: str
     name: str
@@ -72,7 +74,7 @@ class Underway:
             TableName=name,
             IndexName=UNARMED.name,
             KeyConditionExpression="unarmed = :u",
-            ExpressionAttributeValues=to_wire({":u": "u"}),
+            ExpressionAttributeValues=to_wire({":u": LAGGING}),
             Limit=limit,
         )
         rows = [] if answer is None else [from_wire(item) for item in answer["Items"]]
@@ -83,8 +85,9 @@ class Underway:
             self._ask.client("dynamodb").get_item, TableName=table, Key=to_wire({"id": row["id"]})
         )
         item = from_wire(answer.get("Item", {}))
-        since = datetime.fromisoformat(row["unarmed_since"])
-        return UnarmedSchedule(row["id"], str(item.get("name", "")), since, str(item.get("arm_error", "")))
+        changed = item.get("updated_date", row["unarmed_since"])
+        since, error = datetime.fromisoformat(changed), str(item.get("error_message", ""))
+        return UnarmedSchedule(row["id"], str(item.get("name", "")), since, error)
 
     def schedules(self, status: str, limit: int) -> list[dict[str, Any]]:
         """The newest schedules of a status, as they stand in their rows."""

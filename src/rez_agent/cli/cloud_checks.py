@@ -182,7 +182,7 @@ def timeouts(name: str, lines: Iterable[str]) -> Iterator[Finding]:
 
 def unarmed(rows: Iterable[UnarmedSchedule], now: datetime) -> Iterator[Finding]:
     """Schedules that EventBridge Scheduler does not follow though it should by now."""
-    late = [row for row in rows if now - row.since > LATE]
+    late = [row for row in rows if now - row.since > LATE or denied("engine", row.error)]
     for row in late[:SHOWN]:
         waits = length((now - row.since).total_seconds())
         text = f"'{row.name or row.schedule_id}' has waited {waits} to be armed"
