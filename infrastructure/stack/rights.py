@@ -54,7 +54,11 @@ def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
             _logs(place, "webapi"),
             *_read(place, *ALL),
             _put(place, "messages", "records"),
-            _put(place, "schedules", why="The mission's own table of rights gives it."),
+            _put(
+                place,
+                "schedules",
+                why="The design gives it, though it is the scheduler that applies commands.",
+            ),
             _change_records(place),
             _publish(place, "schedule-creation"),
             *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),

@@ -341,7 +341,7 @@ def test_alarms_tell_a_topic_and_a_person_where_those_are_configured(dev: Deploy
 # --- all of them ---
 
 
-def test_the_outputs_have_the_missions_names(dev: Deployed) -> None:
+def test_the_outputs_have_the_names_that_the_design_gives(dev: Deployed) -> None:
     assert dev.outputs["schedulesTableName"] == "rez-agent-schedules-dev"
     assert dev.outputs["schedulesTableArn"].endswith(":table/rez-agent-schedules-dev")
     assert dev.outputs["scheduleCreationTopicArn"].endswith(":rez-agent-schedule-creation-dev")

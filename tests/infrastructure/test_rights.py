@@ -1,4 +1,4 @@
-"""What each role may do: what the mission lists, and no more than a name allows."""
+"""What each role may do: what the design lists, and no more than a name allows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rez-agent-{{}}-dev"
 SCHEDULE = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/rez-agent-dev/sched_1"
 EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/rez-agent-eventbridge-scheduler-execution-role-dev"
 
-MISSION = [
+DESIGN = [
     ("scheduler", "dynamodb:GetItem", TABLE.format("messages")),
     ("scheduler", "dynamodb:PutItem", TABLE.format("messages")),
     ("scheduler", "dynamodb:GetItem", TABLE.format("schedules")),
@@ -38,14 +38,16 @@ MISSION = [
     ("webapi", "dynamodb:Query", TABLE.format("schedules") + "/index/status-created_date-index"),
     ("webapi", "sns:Publish", TOPIC.format("schedule-creation")),
 ]
-"""The rights that the first system's page gives, role by role."""
+"""The rights that the design lists, role by role."""
 
 WITHOUT_A_NAME = {"scheduler:ListSchedules", "secretsmanager:ListSecrets"}
 """The actions for which AWS knows no resource (its Service Authorization Reference)."""
 
 
-@pytest.mark.parametrize(("function", "action", "resource"), MISSION)
-def test_the_missions_rights_are_granted(function: str, action: str, resource: str, dev: Deployed) -> None:
+@pytest.mark.parametrize(("function", "action", "resource"), DESIGN)
+def test_the_rights_that_the_design_lists_are_granted(
+    function: str, action: str, resource: str, dev: Deployed
+) -> None:
     assert allows(dev.role(function), action, resource)
 
 
