@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 from uuid import uuid4
 
+from rez_agent.aws.arming import Armer
 from rez_agent.aws.blobs import Bucket
+from rez_agent.aws.bucket import TokenBucket
 from rez_agent.aws.bundle import AwsPorts, Shared, ports_over
+from rez_agent.aws.engine import EventBridgeEngine
 from rez_agent.aws.keeping import Kept
+from rez_agent.aws.metrics import AwsMetrics
+from rez_agent.aws.reconcile import Reconcile
 from rez_agent.aws.secrets import ManagedSecrets
+from rez_agent.aws.sweep import Sweep
 from rez_agent.aws.unit import Unit, run_whole
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.command import Message
 from rez_agent.domain.execution import Execution
 from rez_agent.ports import Blobs, Claimed, Ports, Secrets
+from rez_agent.usecases.firing import Firing, fire
 from tests.aws import work
+from tests.aws.eventbridge import Eventbridge
 from tests.aws.stage import Stage, client
 from tests.fakes import OK, FakeClock, FakeRandom, ScriptedActions
 
@@ -32,6 +41,17 @@ class AwsStepped:
         self.actions = ScriptedActions()
         self.stage = Stage()
         self.published: list[Execution] = []
+        self.commands: list[Message] = []
+        self.metrics = AwsMetrics(self.stage.names.stage)
+        self.eventbridge = Eventbridge(self.stage, self.clock)
+        self.armer = Armer(
+            self.eventbridge.client,
+            self.eventbridge.wiring,
+            bucket=TokenBucket(100, monotonic=self.clock.monotonic, sleep=lambda _: None),
+            clock=self.clock,
+            metrics=self.metrics,
+            fresh=self.unit,
+        )
         self.shared = Shared(
             bucket=Bucket(client("s3"), self.stage.settings.blobs_bucket),
             actions=self.actions,
@@ -40,8 +60,10 @@ class AwsStepped:
             kept=Kept(),
             draw=lambda: uuid4().hex,
             number=itertools.count(1).__next__,
-            topic=lambda unit: _Published(unit, self.published),
-            engine=lambda unit, schedules, ledger, topic: _NotThere(),
+            topic=lambda unit: _Published(unit, self),
+            engine=lambda unit, schedules, ledger, topic: EventBridgeEngine(
+                unit, schedules, ledger, topic, clock=self.clock, armer=self.armer
+            ),
         )
 
     def unit(self) -> Unit:
@@ -57,8 +79,37 @@ class AwsStepped:
         return run_whole(self.unit, lambda unit: move(ports_over(unit, self.shared)), draw=self.random.draw)
 
     def keep_time(self) -> None:
-        """The engine does everything that is due by the clock."""
-        raise NotImplementedError
+        """EventBridge fires what is due by the clock, and the sweeps take up what was left undone."""
+        self.eventbridge.fire(self.take)
+        self.sweep()
+        self.reconcile()
+
+    def take(self, firing: dict[str, Any]) -> Firing:
+        """The scheduler function is given a firing."""
+        due = datetime.fromisoformat(firing["scheduled_time"])
+        return self.do(lambda ports: fire(ports, firing["schedule_id"], due, firing["revision"]))
+
+    def sweep(self, *, time_left: Callable[[], float] = lambda: 900.0) -> dict[str, int]:
+        """The sweep of a minute."""
+        return Sweep(
+            self.do,
+            armer=self.armer,
+            clock=self.clock,
+            metrics=self.metrics,
+            time_left=time_left,
+            threads=1,
+        ).minute()
+
+    def reconcile(self, *, time_left: Callable[[], float] = lambda: 900.0) -> dict[str, int]:
+        """The reconcile of an hour."""
+        return Reconcile(
+            self.do,
+            armer=self.armer,
+            clock=self.clock,
+            metrics=self.metrics,
+            lists=TokenBucket(1_000),
+            time_left=time_left,
+        ).hour()
 
     def claim(self) -> list[Claimed]:
         """Lease everything that may start now."""
@@ -99,24 +150,14 @@ class _WholeBlobs:
 class _Published:
     """The Topic port that writes down what is published; work is found in the index instead."""
 
-    def __init__(self, unit: Unit, published: list[Execution]) -> None:
+    def __init__(self, unit: Unit, host: AwsStepped) -> None:
         self._unit = unit
-        self._published = published
+        self._host = host
 
     def publish_work(self, executions: Sequence[Execution]) -> None:
         """Written down with the commit."""
-        self._unit.after(lambda: self._published.extend(executions))
+        self._unit.after(lambda: self._host.published.extend(executions))
 
     def publish_command(self, message: Message) -> None:
-        """No suite has asked for it yet."""
-        raise NotImplementedError
-
-
-class _NotThere:
-    """A port that no suite has asked for yet."""
-
-    def __getattr__(self, name: str) -> Any:
-        return self._refuse
-
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise NotImplementedError
+        """The same."""
+        self._unit.after(lambda: self._host.commands.append(message))

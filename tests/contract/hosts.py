@@ -119,6 +119,7 @@ AWS_RUNS = {
     "test_blobs",
     "test_secrets",
     "test_ledger",
+    "test_engine",
 }
 """The suites that the AWS host has all parts for."""
 

@@ -29,7 +29,7 @@ def fired(host: SteppedHost, schedule: Schedule) -> list[str]:
 
 
 def test_an_armed_schedule_is_acted_on_when_it_is_due_and_not_before(host: SteppedHost) -> None:
-    schedule = schedule_of(now=NOON + HOUR / 2)
+    schedule = schedule_of(now=host.clock.advance(hours=0.5))
     arm(host, schedule)
     host.clock.advance_to(NOON + HOUR - timedelta(milliseconds=1))
     host.keep_time()
@@ -65,7 +65,7 @@ def test_the_end_of_a_pause_is_acted_on_in_time(host: SteppedHost) -> None:
 
 
 def test_a_disarmed_schedule_fires_no_more(host: SteppedHost) -> None:
-    schedule = schedule_of()
+    schedule = schedule_of(now=NOON + HOUR / 2)
     arm(host, schedule)
 
     def delete(ports: Ports) -> None:
@@ -79,15 +79,26 @@ def test_a_disarmed_schedule_fires_no_more(host: SteppedHost) -> None:
     assert fired(host, schedule) == []
 
 
+def test_an_ordinary_definition_is_one_that_the_engine_can_keep_time_for(host: SteppedHost) -> None:
+    definition = schedule_of().definition
+    assert host.ask(lambda ports: ports.engine.check(definition)) == []
+
+
+def test_what_has_come_when_a_schedule_is_armed_is_acted_on(host: SteppedHost) -> None:
+    schedule = schedule_of(now=NOON - HOUR / 2, schedule_expression="at(2026-06-01T11:59:59)")
+    arm(host, schedule)
+    host.keep_time()
+    assert fired(host, schedule) == ["11:59"]
+
+
 def test_settling_fires_what_is_due_and_gives_the_schedule_as_it_is_then(host: SteppedHost) -> None:
     schedule = schedule_of(policies={"catch_up": "all"})
     arm(host, schedule)
     now = host.clock.advance(hours=2.5)
     settled = host.ask(lambda ports: ports.engine.settle(schedule, now))
     assert settled == host.ask(lambda ports: ports.schedules.get(schedule.id))
-    if settled != schedule:  # a host whose engine fires on its own leaves it
-        assert fired(host, schedule) == ["14:00", "13:00", "12:00"]
-        assert settled == replace(schedule, next_run=NOON + 3 * HOUR)
+    assert settled == replace(schedule, next_run=NOON + 3 * HOUR)
+    assert fired(host, schedule) == ["14:00", "13:00", "12:00"]
     host.keep_time()
     assert fired(host, schedule) == ["14:00", "13:00", "12:00"]
 

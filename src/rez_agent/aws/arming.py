@@ -217,16 +217,23 @@ class Armer:
 
     def _send(self, verb: str, request: Request, row: Item, count: str) -> None:
         operation = getattr(self.client, f"{verb}_schedule")
-        operation(**request, ClientToken=_token(verb, row, count))
+        operation(**request, ClientToken=self._token(verb, row, count))
 
     def _delete(self, row: Item, count: str) -> None:
         try:
             self.client.delete_schedule(
-                Name=row["id"], GroupName=self.wiring.group, ClientToken=_token("delete", row, count)
+                Name=row["id"],
+                GroupName=self.wiring.group,
+                ClientToken=self._token("delete", row, count),
             )
         except ClientError as error:
             if code_of(error) != "ResourceNotFoundException":
                 raise
+
+    def _token(self, verb: str, row: Item, count: str) -> str:
+        """The same for the same call alone: AWS knows a token in all of an account's groups."""
+        text = f"{verb} {self.wiring.group} {row['id']} {row['revision']} {count}"
+        return blake2b(text.encode(), digest_size=24).hexdigest()
 
     def _failed(self, row: Item, reason: str) -> _Refused:
         self._metrics.count(ARMINGS_FAILED)
@@ -280,8 +287,3 @@ def _look_at(schedule: Schedule, called: datetime, answered: datetime) -> dateti
 def told_within(schedule: Schedule) -> timedelta:
     """How long after an occurrence EventBridge's word is to be waited for."""
     return LOOK_AFTER + timedelta(minutes=schedule.definition.policies.flexible_window_minutes)
-
-
-def _token(verb: str, row: Item, count: str) -> str:
-    """The same for the same call alone: a token belongs to one request."""
-    return blake2b(f"{verb} {row['id']} {row['revision']} {count}".encode(), digest_size=24).hexdigest()
