@@ -1,5 +1,5 @@
-"""The AWS host as it serves, without functions: what is published to schedule-creation is really delivered, to
-the code of the scheduler function on a thread."""
+"""The AWS host as it serves, without functions: what is published to schedule-creation is really delivered,
+to the code of the scheduler function on a thread."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from rez_agent.aws.settings import PROCESSOR, SCHEDULER, SWEEP, WEBAPI, AwsSetti
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.schedule import TargetType
 
+DEAD_LETTERS = "arn:aws:sqs:eu-west-1:123456789012:rez-agent-scheduler-dead-letters-dev"
 SNS, SQS = "arn:aws:sns:eu-west-1:123456789012:", "https://sqs.eu-west-1.amazonaws.com/123456789012/"
 WHOLE = {
     "STAGE": "dev",
@@ -28,7 +29,7 @@ WHOLE = {
     "CUSTOM_QUEUE_URL": SQS + "rez-agent-custom-dev",
     "SCHEDULE_GROUP_NAME": "rez-agent-dev",
     "SCHEDULER_FUNCTION_ARN": "arn:aws:lambda:eu-west-1:123456789012:function:rez-agent-scheduler-dev",
-    "SCHEDULER_DEAD_LETTER_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:rez-agent-scheduler-dead-letters-dev",
+    "SCHEDULER_DEAD_LETTER_QUEUE_ARN": DEAD_LETTERS,
     "EVENTBRIDGE_EXECUTION_ROLE_ARN": "arn:aws:iam::123456789012:role/rez-agent-eventbridge-scheduler",
 }
 

@@ -10,6 +10,7 @@ import itertools
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from rez_agent.actions.build import SAMPLE_CATALOGUE, make_actions
 from rez_agent.actions.custom import installed_actions
@@ -42,6 +43,7 @@ class Built:
     settings: AwsSettings
     clients: Clients
     store: Store
+    bucket: Bucket
     armer: Armer
     actions: Actions
     publisher: Publisher
@@ -60,7 +62,48 @@ def build(
     """Put the AWS host together. The file of actions is read when an action of it is first asked for."""
     clients, clock, random = clients or Clients(), clock or SystemClock(), random or SystemRandom()
     metrics = AwsMetrics(settings.stage)
-    actions = make_actions(
+    bucket = Bucket(clients.s3, settings.blobs_bucket)
+    actions = _actions(settings, clients, clock)
+    publisher = Publisher(settings, sns=clients.sns, sqs=clients.sqs, clock=clock, metrics=metrics)
+
+    def fresh() -> Unit:
+        return Unit(clients.dynamodb, settings.tables, draw_version)
+
+    armer = Armer(
+        clients.scheduler,
+        _wiring(settings),
+        bucket=TokenBucket(settings.engine_rate, monotonic=clock.monotonic),
+        clock=clock,
+        metrics=metrics,
+        fresh=fresh,
+    )
+    shared = Shared(
+        bucket=bucket,
+        actions=actions,
+        clock=clock,
+        random=random,
+        kept=Kept(timedelta(days=settings.ledger_days), settings.ledger_per_schedule),
+        draw=draw_version,
+        number=itertools.count(1).__next__,
+        topic=lambda unit: SnsTopic(unit, publisher),
+        engine=partial(EventBridgeEngine, clock=clock, armer=armer),
+    )
+    return Built(
+        settings=settings,
+        clients=clients,
+        store=Store(fresh, shared),
+        bucket=bucket,
+        armer=armer,
+        actions=actions,
+        publisher=publisher,
+        metrics=metrics,
+        clock=clock,
+        random=random,
+    )
+
+
+def _actions(settings: AwsSettings, clients: Clients, clock: Clock) -> Actions:
+    return make_actions(
         secrets=ManagedSecrets(clients.secretsmanager, settings.secrets_prefix, clock),
         allow_target=settings.allow_target,
         actions_file=settings.actions or SAMPLE_CATALOGUE,
@@ -69,38 +112,15 @@ def build(
         monotonic=clock.monotonic,
         late=True,
     )
-    publisher = Publisher(settings, sns=clients.sns, sqs=clients.sqs, clock=clock, metrics=metrics)
 
-    def fresh() -> Unit:
-        return Unit(clients.dynamodb, settings.tables, draw_version)
 
-    armer = Armer(
-        clients.scheduler,
-        Wiring(
-            settings.schedule_group,
-            settings.scheduler_function,
-            settings.execution_role,
-            settings.scheduler_dead_letters,
-        ),
-        bucket=TokenBucket(settings.engine_rate, monotonic=clock.monotonic),
-        clock=clock,
-        metrics=metrics,
-        fresh=fresh,
+def _wiring(settings: AwsSettings) -> Wiring:
+    return Wiring(
+        group=settings.schedule_group,
+        function=settings.scheduler_function,
+        role=settings.execution_role,
+        dead_letters=settings.scheduler_dead_letters,
     )
-    shared = Shared(
-        bucket=Bucket(clients.s3, settings.blobs_bucket),
-        actions=actions,
-        clock=clock,
-        random=random,
-        kept=Kept(timedelta(days=settings.ledger_days), settings.ledger_per_schedule),
-        draw=draw_version,
-        number=itertools.count(1).__next__,
-        topic=lambda unit: SnsTopic(unit, publisher),
-        engine=lambda unit, schedules, ledger, topic: EventBridgeEngine(
-            unit, schedules, ledger, topic, clock=clock, armer=armer
-        ),
-    )
-    return Built(settings, clients, Store(fresh, shared), armer, actions, publisher, metrics, clock, random)
 
 
 def draw_version() -> str:

@@ -1,0 +1,65 @@
+"""The sweep: each minute it takes up what was left undone; each hour it compares the store with EventBridge,
+and collects payloads that nobody owns."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from rez_agent.aws.bucket import TokenBucket
+from rez_agent.aws.build import Built
+from rez_agent.aws.collecting import collect_blobs
+from rez_agent.aws.lambdas.invocation import Context, in_lambda, reported, seconds_left, started
+from rez_agent.aws.logs import log
+from rez_agent.aws.reconcile import LISTS_A_SECOND, Reconcile
+from rez_agent.aws.settings import SWEEP
+from rez_agent.aws.sweep import Sweep
+from rez_agent.domain.errors import Malformed
+
+
+@cache
+def _parts() -> Built:
+    return started(SWEEP, ("dynamodb",))
+
+
+@log.inject_lambda_context(clear_state=True)
+def handler(event: Any, context: Context) -> dict[str, int]:
+    """``{"sweep": "minute"}`` or ``{"sweep": "reconcile"}``; how many things each step mended."""
+    built = _parts()
+    with reported(built.metrics):
+        return swept(built, event, context)
+
+
+def swept(built: Built, event: Any, context: Context) -> dict[str, int]:
+    """What ``event`` asks for, within the time that is left. Raises Malformed for anything else."""
+
+    def time_left() -> float:
+        return seconds_left(context)
+
+    match event:
+        case {"sweep": "minute"}:
+            sweep = Sweep(
+                built.store.write,
+                armer=built.armer,
+                clock=built.clock,
+                metrics=built.metrics,
+                time_left=time_left,
+            )
+            return sweep.minute()
+        case {"sweep": "reconcile"}:
+            reconcile = Reconcile(
+                built.store.write,
+                armer=built.armer,
+                clock=built.clock,
+                metrics=built.metrics,
+                lists=TokenBucket(LISTS_A_SECOND, monotonic=built.clock.monotonic),
+                time_left=time_left,
+            )
+            mended = reconcile.hour()
+            return {**mended, "pages": collect_blobs(built.store, built.bucket, built.clock, time_left)}
+    text = 'The sweep is asked for with {"sweep": "minute"} or {"sweep": "reconcile"}.'
+    raise Malformed(text, code="unknown_event")
+
+
+if in_lambda():
+    _parts()
