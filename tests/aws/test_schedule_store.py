@@ -363,6 +363,24 @@ def test_what_would_be_sorted_in_memory_beyond_bounds_is_refused_and_says_what_n
         listed(host, gathered=10, **query)
 
 
+@pytest.mark.parametrize("query", [{}, {"order": "-name"}, {"tag": "x"}, {"finished": False}], ids=str)
+def test_only_the_payloads_that_are_shown_are_fetched(host: AwsStepped, query: dict[str, Any]) -> None:
+    add(host, *(schedule_of(f"s{n}", payload=LARGE | {"n": n}, tags=["x"]) for n in range(9)))
+    fetched: list[str] = []
+
+    def count(params: dict[str, Any], **_: Any) -> None:
+        fetched.append(params["url"])
+
+    events = client("s3").meta.events
+    events.register("before-call.s3.GetObject", count)
+    try:
+        page = listed(host, limit=2, **query)
+    finally:
+        events.unregister("before-call.s3.GetObject", count)
+    assert [schedule.definition.payload["n"] for schedule in page.items] == [8, 7]
+    assert (page.total, len(fetched)) == (9, 2)
+
+
 @pytest.mark.parametrize("large", [True, False], ids=["large payloads", "small"])
 def test_a_total_is_exact_where_it_was_counted(host: AwsStepped, large: bool) -> None:
     payload = {"text": "x" * 60_000} if large else {}

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -31,12 +32,17 @@ TWO = {"pk": "p", "sk": "two"}
 BIG = "x" * 450_000
 
 
+@cache
+def _client() -> Any:
+    return endpoint().client("dynamodb")
+
+
 class Table:
-    """Units over a fresh stage, by a client of their own that a test may disturb."""
+    """Units over a fresh stage, by a client that no other test uses and that a test may disturb."""
 
     def __init__(self) -> None:
         self.stage = Stage()
-        self.client = endpoint().client("dynamodb")
+        self.client = _client()
         self._numbers = itertools.count(1)
 
     def unit(self) -> Unit:

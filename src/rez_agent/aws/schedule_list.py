@@ -46,7 +46,9 @@ _Row = tuple[_Position, Item]
 
 
 class ScheduleList:
-    """Reads one list. ``read`` makes a schedule of a row, as of now; ``living`` counts an owner's."""
+    """Reads one list. ``read`` makes a schedule of a row, as of now; ``skim`` the same without a payload that
+    stands elsewhere, which is enough to tell whether and where the row belongs. ``living`` counts an owner's.
+    """
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class ScheduleList:
         query: ScheduleQuery,
         *,
         read: Callable[[Item], Schedule],
+        skim: Callable[[Item], Schedule],
         living: Callable[[str], int],
         now: datetime,
         gathered: int = SCHEDULES_GATHERED,
@@ -61,6 +64,7 @@ class ScheduleList:
         self._unit = unit
         self._query = query
         self._read = read
+        self._skim = skim
         self._living = living
         self._now = now
         self._gathered = gathered
@@ -86,20 +90,19 @@ class ScheduleList:
     def _walked(self, rows_after: Callable[[_Position | None], Iterable[_Row]], width: int) -> Page[Schedule]:
         query = self._query
         after = self._after(width)
-        found: list[tuple[_Position, Schedule]] = []
+        found: list[_Row] = []
         cursor: _Position | None = None
         for number, (position, item) in enumerate(rows_after(after), 1):
-            schedule = self._matching(item)
-            if schedule is not None:
+            if self._matches(item):
                 if len(found) == query.limit:
                     cursor = found[-1][0]
                     break
-                found.append((position, schedule))
+                found.append((position, item))
             if number == self._gathered:
                 cursor = position
                 break
         total, exact = self._total(rows_after)
-        items = tuple(schedule for _, schedule in found)
+        items = tuple(self._read(item) for _, item in found)
         return Page(items, None if cursor is None else self._cursor(cursor), total, exact)
 
     def _total(self, rows_after: Callable[[_Position | None], Iterable[_Row]]) -> tuple[int, bool]:
@@ -115,7 +118,7 @@ class ScheduleList:
     def _total_read(self, rows: Iterable[_Row]) -> tuple[int, bool]:
         count = 0
         for number, (_, item) in enumerate(rows, 1):
-            count += self._matching(item) is not None
+            count += self._matches(item)
             if count > COUNTED_EXACTLY:
                 return COUNTED_EXACTLY, False
             if number == self._gathered:
@@ -225,23 +228,23 @@ class ScheduleList:
                 f"To order this list by {self._order}, more than {self._gathered:,} schedules would be read. "
                 "Name an owner, a status or a prefix of the name, or order it by created_date."
             )
-        schedules = [schedule for _, item in read if (schedule := self._matching(item)) is not None]
-        if self._order == "next_run":
-            schedules = [each for each in schedules if each.next_run is not None]
-        placed = [(self._place(each), each) for each in schedules]
+        placed = [(place, item) for _, item in read if self._matches(item) and (place := self._place(item))]
         placed.sort(key=itemgetter(0), reverse=self._down)
         left = [row for row in placed if after is None or self._is_after(row[0], after)]
         shown = left[: self._query.limit]
         cursor = self._cursor(shown[-1][0]) if len(left) > len(shown) else None
         total = min(len(placed), COUNTED_EXACTLY)
-        return Page(tuple(each for _, each in shown), cursor, total, len(placed) <= COUNTED_EXACTLY)
+        items = tuple(self._read(item) for _, item in shown)
+        return Page(items, cursor, total, len(placed) <= COUNTED_EXACTLY)
 
-    def _place(self, schedule: Schedule) -> _Position:
-        created = (stamp(schedule.created_date), schedule.id)
+    def _place(self, item: Item) -> _Position | None:
+        """Where a row stands in the order asked for; None if it has no place in it."""
+        created = (item["created_date"], item["id"])
         if self._order == "name":
-            return (schedule.definition.name, schedule.created_by, *created)
-        if self._order == "next_run" and schedule.next_run is not None:
-            return (stamp(schedule.next_run), *created)
+            return (item["name"], item["created_by"], *created)
+        if self._order == "next_run":
+            next_run = self._skim(item).next_run
+            return None if next_run is None else (stamp(next_run), *created)
         return created
 
     # --- both ---
@@ -261,8 +264,8 @@ class ScheduleList:
     def _filters_narrowly(self) -> bool:
         return not self._filters_nothing or (self._query.owner is not None and self._query.status is not None)
 
-    def _matching(self, item: Item) -> Schedule | None:
-        """The schedule in a row, if it is one of the list."""
+    def _matches(self, item: Item) -> bool:
+        """Whether a row is one of the list."""
         query = self._query
         wanted = LIVING if query.status is None else (query.status,)
         fits = (
@@ -274,11 +277,9 @@ class ScheduleList:
             and (query.name is None or item["name"] == query.name)
             and (query.name_prefix is None or item["name"].startswith(query.name_prefix))
         )
-        if not fits:
-            return None
-        schedule = self._read(item)
-        ended = schedule.finished_at is not None
-        return schedule if query.finished is None or query.finished is ended else None
+        if not fits or query.finished is None:
+            return fits
+        return query.finished is (self._skim(item).finished_at is not None)
 
     def _is_after(self, position: _Position, other: _Position) -> bool:
         return position < other if self._down else position > other

@@ -131,6 +131,7 @@ class DynamoSchedules:
             self._unit,
             query,
             read=self._schedule,
+            skim=lambda item: as_of(schedule_from(item, _nothing), self._clock.now()),
             living=self.living,
             now=self._clock.now(),
             gathered=self._gathered,
@@ -199,6 +200,11 @@ def as_of(schedule: Schedule, now: datetime) -> Schedule:
         return replace(schedule, next_run=from_seconds(following))
     last = occurrences.previous_epoch(to_seconds(now) + 1)
     return schedule.advanced(None, schedule.next_run if last is None else from_seconds(last))
+
+
+def _nothing(_reference: str) -> str:
+    """An empty payload in place of one that stands in a blob."""
+    return "{}"
 
 
 def _wakes(schedule: Schedule) -> bool:
