@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 ARGS ?=
 WORKERS ?= 2
+AWS_LOCAL_PORT ?= 0
 STAGE ?= dev
 
 .PHONY: help
@@ -56,6 +57,10 @@ nightly-kill: setup-development ## Kill the server 200 times in mid-flight and c
 .PHONY: synth
 synth: setup-development ## Write the CloudFormation template of STAGE (dev) to build/, and its path last
 	@$(BIN)/python -m infrastructure.synth --stage "$(STAGE)" $(ARGS)
+
+.PHONY: aws-local
+aws-local: build ## Run a whole AWS on AWS_LOCAL_PORT (a free one) of this machine, the stack deployed to it
+	@$(BIN)/python -m infrastructure.aws_local --port "$(AWS_LOCAL_PORT)" $(ARGS)
 
 .PHONY: lock
 lock: setup-development ## Write the lock files anew from pyproject.toml (ARGS="--upgrade" to move versions)

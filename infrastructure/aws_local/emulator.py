@@ -50,6 +50,8 @@ class Options:
     auth: bool = False
     tied: bool = False
     """Stop when standard input ends: no emulator outlives the process that started it."""
+    record: Path | None = None
+    """Where to write, with ``auth``, each principal, action and resource that was judged, once."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,8 +103,11 @@ def _read(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--no-firing", action="store_true", help="keep schedules, but let none fall due")
     parser.add_argument("--auth", action="store_true", help="enforce IAM")
     parser.add_argument("--tied", action="store_true", help="stop when standard input ends")
+    parser.add_argument(
+        "--record", type=Path, help="with --auth: a file for what IAM was asked, line by line"
+    )
     given = parser.parse_args(arguments)
-    return Options(given.port, not given.no_firing, given.auth, given.tied)
+    return Options(given.port, not given.no_firing, given.auth, given.tied, given.record)
 
 
 def _isolate(home: Path, port: int, *, auth: bool) -> None:
@@ -133,7 +138,7 @@ async def _serve(aws: socket.socket, api: socket.socket, home: Path, options: Op
     from infrastructure.aws_local import ministack_patches  # noqa: PLC0415
 
     ports = aws.getsockname()[1], api.getsockname()[1]
-    stop = ministack_patches.apply(home, f"http://{HOST}:{ports[1]}", firing=options.firing)
+    stop = ministack_patches.apply(home, f"http://{HOST}:{ports[1]}", options.record, firing=options.firing)
     config = Config()
     config.bind = [f"fd://{listener.detach()}" for listener in (aws, api)]
     config.keep_alive_timeout = 75

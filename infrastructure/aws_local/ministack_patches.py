@@ -1,18 +1,16 @@
-"""Everything that touches ministack's private names, each with what it mends. Written for 1.5.33, pinned.
+"""What is mended in ministack, each patch with what was wrong. Written for version 1.5.33, which is pinned.
 
-Nothing else in the project imports ministack. It reads the environment when imported: see ``emulator``.
+Nothing but this and ``ministack_iam`` touches ministack's private names, or imports it at all. It reads the
+environment when imported: see ``emulator``.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
-import secrets
 import shlex
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,18 +18,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from ministack import app
-from ministack.core import iam_actions, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import apigateway, dynamodb, iam, lambda_svc, scheduler, sns, sts
+from ministack.services import apigateway, dynamodb, lambda_svc, scheduler, sns
 from ministack.services.cloudformation import provisioners
 
 from infrastructure.aws_local import scheduler_api
 from infrastructure.aws_local.asynchronous import AsynchronousInvocations, Invocation
 from infrastructure.aws_local.eventbridge import Document
-from infrastructure.aws_local.firing import RoleRefused, Scheduler, World
+from infrastructure.aws_local.firing import Scheduler, World
+from infrastructure.aws_local.ministack_iam import Judge, Roles, role_trusts
 
 _FUNCTIONS_AT_A_TIME = 8
 """Asynchronous invocations of one function that run at a time: each is a process."""
@@ -44,13 +41,16 @@ _Answer = tuple[int, dict[str, str], bytes]
 _Act = Callable[[str, dict[str, Any]], _Answer]
 
 
-def apply(home: Path, api_url: str, *, firing: bool) -> Callable[[], None]:
+def apply(home: Path, api_url: str, record: Path | None, *, firing: bool) -> Callable[[], None]:
     """Mend ministack in this process; what to call at the end.
 
-    ``home`` is a directory for what the mending needs; ``api_url`` is where :func:`http_api` is served.
+    ``home`` is a directory for what the mending needs; ``api_url`` is where :func:`http_api` is served;
+    ``record``, where IAM is enforced, gets a line of JSON for each principal, action and resource judged.
     """
+    judge = Judge(iam_evaluator.enforce, record)
+    iam_evaluator.enforce = judge.enforce
     engine = _replace_the_ticker(firing=firing)
-    _validate_schedules()
+    _validate_schedules(judge)
     _page_the_list_of_schedules()
     _name_the_schedule_group()
     _provision_whole_schedules()
@@ -81,7 +81,7 @@ def http_api() -> str | None:
 
 def _replace_the_ticker(*, firing: bool) -> Scheduler:
     """ministack's looks every ten seconds, knows no time zone, and never fires again after an update."""
-    roles = _Roles(f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}")
+    roles = Roles(f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}")
     engine = Scheduler(World(_documents, roles.client, _delete_unless_changed))
     scheduler.start_scheduler = engine.start if firing else lambda: None
     return engine
@@ -98,94 +98,33 @@ def _delete_unless_changed(document: Document) -> None:
         del scheduler._schedules._data[key]
 
 
-class _Roles:
-    """Clients that act as a schedule's execution role. Without AUTH they may do everything."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
-        self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str, str], Any] = {}
-        self._secret = secrets.token_hex(32)
-
-    def client(self, document: Document, service: str) -> Any:
-        """See ``firing.ClientFor``."""
-        _, _, _, region, account, _ = document["Arn"].split(":", 5)
-        role = document["Target"]["RoleArn"]
-        credentials = self._assume(role, account, document) if app.AUTH else _root(account)
-        with self._lock:  # making a client is not safe for threads, using one is
-            key = (role, region, service)
-            if key not in self._clients:
-                config = Config(retries={"max_attempts": 0}, max_pool_connections=32)
-                self._clients[key] = boto3.client(
-                    service, endpoint_url=self._endpoint, region_name=region, config=config, **credentials
-                )
-            return self._clients[key]
-
-    def _assume(self, role: str, account: str, document: Document) -> dict[str, str]:
-        """A session of the role, as AssumeRole would give it to the service's principal."""
-        if not _role_trusts(role, account, _group_arn(document)):
-            raise RoleRefused(f"{role} does not exist, or does not trust scheduler.amazonaws.com")
-        digest = hashlib.sha256(f"{role} {self._secret}".encode()).hexdigest()
-        name = role.rsplit("/", 1)[-1]
-        session = {
-            "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/scheduler",
-            "UserId": f"{name}:scheduler",
-            "SecretAccessKey": digest[16:],
-            "SessionToken": digest,
-        }
-        access_key = f"ASIA{digest[:16].upper()}"
-        sts.register_session(access_key, session)
-        return {
-            "aws_access_key_id": access_key,
-            "aws_secret_access_key": session["SecretAccessKey"],
-            "aws_session_token": session["SessionToken"],
-        }
-
-
-def _root(account: str) -> dict[str, str]:
-    return {"aws_access_key_id": account, "aws_secret_access_key": "unused"}
-
-
-def _group_arn(document: Document) -> str:
-    arn = document["Arn"].rsplit("/", 1)[0]
-    return str(arn.replace(":schedule/", ":schedule-group/"))
-
-
-def _role_trusts(role_arn: str, account: str, group_arn: str) -> bool:
-    role = iam._roles._data.get((account, role_arn.rsplit("/", 1)[-1]))
-    if role is None or role["Arn"] != role_arn:
-        return False
-    policy = role["AssumeRolePolicyDocument"] or "{}"
-    return scheduler_api.trusts_scheduler(
-        json.loads(policy) if isinstance(policy, str) else policy, account, group_arn
-    )
-
-
-def _validate_schedules() -> None:
-    """Any expression, zone, window or role passed, and a client token meant nothing."""
+def _validate_schedules(judge: Judge) -> None:
+    """Any expression, zone, window or role passed, whoever passed it, and a client token meant nothing."""
     tokens = _ClientTokens()
     create, update, delete = (
         scheduler._create_schedule,
         scheduler._update_schedule,
         scheduler._delete_schedule,
     )
-    scheduler._create_schedule = tokens.heeded("create", _validated(create))
-    scheduler._update_schedule = tokens.heeded("update", _validated(update))
+    scheduler._create_schedule = tokens.heeded("create", _validated(create, judge))
+    scheduler._update_schedule = tokens.heeded("update", _validated(update, judge))
     scheduler._delete_schedule = tokens.heeded("delete", delete)
 
 
-def _validated(act: _Act) -> _Act:
+def _validated(act: _Act, judge: Judge) -> _Act:
     def acted(name: str, request: dict[str, Any]) -> _Answer:
-        fault = scheduler_api.refusal(name, request, datetime.now(UTC)) or _role_fault(request)
+        fault = scheduler_api.refusal(name, request, datetime.now(UTC)) or _role_fault(request, judge)
         return _refused(fault) if fault else act(name, request)
 
     return acted
 
 
-def _role_fault(request: Mapping[str, Any]) -> scheduler_api.Refusal | None:
+def _role_fault(request: Mapping[str, Any], judge: Judge) -> scheduler_api.Refusal | None:
     role = (request.get("Target") or {}).get("RoleArn") or ""
+    if not judge.may_pass(role, scheduler_api.SCHEDULER):
+        return scheduler_api.may_not_pass(iam_evaluator.caller_arn(), role)
     group = scheduler._group_arn(request.get("GroupName") or "default")
-    return None if _role_trusts(role, get_account_id(), group) else scheduler_api.UNTRUSTED
+    return None if role_trusts(role, get_account_id(), group) else scheduler_api.UNTRUSTED
 
 
 class _ClientTokens:

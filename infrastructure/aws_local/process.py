@@ -74,17 +74,24 @@ class NotStarted(Exception):
 
 @contextmanager
 def emulator(
-    *, firing: bool = True, auth: bool = False, port: int = 0, log: Path | None = None
+    *,
+    firing: bool = True,
+    auth: bool = False,
+    port: int = 0,
+    log: Path | None = None,
+    record: Path | None = None,
 ) -> Iterator[Endpoint]:
     """Start an emulator, wait until it answers, and stop it at the end, also when this process dies.
 
-    Without ``log`` its log is a file that is gone afterwards. Raises :class:`NotStarted`.
+    Without ``log`` its log is a file that is gone afterwards. ``record``, with ``auth``, gets a line of JSON
+    ``{"principal", "action", "resource", "allowed"}`` for each of these that IAM was asked about. Raises
+    :class:`NotStarted`.
     """
     with tempfile.TemporaryDirectory(prefix="aws-local-log-") as directory:
         log = log or Path(directory) / "emulator.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(  # noqa: S603 - our own module
-                [*_command(firing=firing, auth=auth, port=port)],
+                [*_command(firing=firing, auth=auth, port=port, record=record)],
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -98,12 +105,14 @@ def emulator(
             _stop(process)
 
 
-def _command(*, firing: bool, auth: bool, port: int) -> Iterator[str]:
+def _command(*, firing: bool, auth: bool, port: int, record: Path | None) -> Iterator[str]:
     yield from (sys.executable, "-m", "infrastructure.aws_local.emulator", "--tied", "--port", str(port))
     if not firing:
         yield "--no-firing"
     if auth:
         yield "--auth"
+    if record is not None:
+        yield from ("--record", str(record.absolute()))
 
 
 def _endpoint(process: subprocess.Popen[bytes], log: Path) -> Endpoint:

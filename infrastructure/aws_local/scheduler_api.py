@@ -23,7 +23,8 @@ _TOKEN = re.compile(r"[a-zA-Z0-9\-_]{1,64}")
 _QUEUE = re.compile(r"arn:aws(-[a-z]+)?:sqs:[a-z0-9\-]+:\d{12}:[a-zA-Z0-9\-_]+")
 _OLDEST_START = timedelta(minutes=5)
 _LONGEST_INPUT = 256 * 1024
-_SCHEDULER = "scheduler.amazonaws.com"
+SCHEDULER = "scheduler.amazonaws.com"
+"""EventBridge Scheduler, as a principal."""
 
 Request = Mapping[str, Any]
 
@@ -48,6 +49,13 @@ UNTRUSTED = invalid("The execution role you provide must allow AWS EventBridge S
 def token_taken(token: str) -> Refusal:
     """The answer to a client token that came with another request before."""
     return Refusal(409, "ConflictException", f"ClientToken {token} was used for another request.")
+
+
+def may_not_pass(caller: str, role: str) -> Refusal:
+    """The answer to a caller who has no right to hand a role to EventBridge Scheduler."""
+    what = f"User: {caller} is not authorized to perform: iam:PassRole on resource: {role}"
+    why = "because no identity-based policy allows the iam:PassRole action"
+    return Refusal(403, "AccessDeniedException", f"{what} {why}")
 
 
 def refusal(name: str, request: Request, now: datetime) -> Refusal | None:
@@ -140,7 +148,7 @@ def _concerns_scheduler(statement: Request) -> bool:
     principal = statement.get("Principal") or {}
     services = _listed(principal.get("Service")) if isinstance(principal, Mapping) else [principal]
     actions = [action.lower() for action in _listed(statement.get("Action"))]
-    return (_SCHEDULER in services or "*" in services) and any(
+    return (SCHEDULER in services or "*" in services) and any(
         fnmatchcase("sts:assumerole", action) for action in actions
     )
 

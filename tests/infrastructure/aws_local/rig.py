@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -86,6 +86,15 @@ class Rig:
         sqs, name = self.client("sqs"), name or unique("queue")
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
         return Queue(sqs, url, f"arn:aws:sqs:{self.endpoint.region}:{self.endpoint.account}:{name}")
+
+    def user(self, *policies: str) -> Endpoint:
+        """The emulator as a new user with these rights sees it."""
+        iam, name = self.client("iam"), unique("user")
+        iam.create_user(UserName=name)
+        for number, policy in enumerate(policies):
+            iam.put_user_policy(UserName=name, PolicyName=f"p{number}", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return replace(self.endpoint, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
 
     def role(
         self, *resources: str, actions: Sequence[str] = ("sqs:SendMessage",), service: str = "scheduler"

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +88,9 @@ def scheduler_name(aws: Rig, group: str) -> str:
 
 
 def test_a_right_to_one_group_is_a_right_to_that_group_alone(aws: Rig) -> None:
-    scheduler, iam, user = aws.client("scheduler"), aws.client("iam"), unique("user")
-    mine, other = unique("mine"), unique("other")
-    iam.create_user(UserName=user)
+    scheduler, mine, other = aws.client("scheduler"), unique("mine"), unique("other")
     resource = f"arn:aws:scheduler:us-east-1:{aws.endpoint.account}:schedule/{mine}/*"
-    policy = allow(["scheduler:GetSchedule"], [resource])
-    iam.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=policy)
-    key = iam.create_access_key(UserName=user)["AccessKey"]
-    own = replace(aws.endpoint, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
-    as_user = own.client("scheduler")
+    as_user = aws.user(allow(["scheduler:GetSchedule"], [resource])).client("scheduler")
     for group in (mine, other):
         scheduler.create_schedule_group(Name=group)
         name = scheduler_name(aws, group)
@@ -105,6 +98,25 @@ def test_a_right_to_one_group_is_a_right_to_that_group_alone(aws: Rig) -> None:
             assert as_user.get_schedule(GroupName=group, Name=name)["Name"] == name
         else:
             assert "AccessDenied" in refused(as_user.get_schedule, GroupName=group, Name=name)
+
+
+def test_whoever_makes_a_schedule_must_be_allowed_to_pass_its_role(tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    with emulator(firing=False, auth=True, record=record) as endpoint:
+        aws = Rig(endpoint)
+        request = hourly(aws)
+        role = request["Target"]["RoleArn"]
+        create = allow(["scheduler:CreateSchedule"], ["*"])
+        for also, wanted in (("iam:GetRole", "AccessDeniedException"), ("iam:PassRole", "")):
+            scheduler = aws.user(create, allow([also], [role])).client("scheduler")
+            if wanted:
+                assert refused(scheduler.create_schedule, **request) == wanted
+            else:
+                scheduler.create_schedule(**request)
+        lines = [json.loads(line) for line in record.read_text().splitlines()]
+    passed = [(line["resource"], line["allowed"]) for line in lines if line["action"] == "iam:PassRole"]
+    assert (role, False) in passed
+    assert (role, True) in passed
 
 
 def test_a_stack_has_its_schedules_zone_and_its_tables_time_to_live_and_recovery(aws: Rig) -> None:

@@ -24,8 +24,8 @@ TOLD = json.dumps(
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"])
 def test_a_wall_time_fires_within_a_second_and_the_schedule_goes(aws: Rig, zone: str) -> None:
-    queue, due = aws.queue(), soon()
-    role = aws.role(queue.arn)
+    queue = aws.queue()
+    role, due = aws.role(queue.arn), soon()
     name = aws.schedule(queue.arn, role, **at(due, zone), Input=TOLD, ActionAfterCompletion="DELETE")
     body, sent = queue.sent()
     assert body["due"] == f"{due:%Y-%m-%dT%H:%M:%SZ}"
@@ -37,10 +37,9 @@ def test_a_wall_time_fires_within_a_second_and_the_schedule_goes(aws: Rig, zone:
 
 
 def test_a_rate_fires_at_its_start(aws: Rig) -> None:
-    queue, start = aws.queue(), soon()
-    aws.schedule(
-        queue.arn, aws.role(queue.arn), ScheduleExpression="rate(1 hour)", StartDate=start, Input=TOLD
-    )
+    queue = aws.queue()
+    role, start = aws.role(queue.arn), soon()
+    aws.schedule(queue.arn, role, ScheduleExpression="rate(1 hour)", StartDate=start, Input=TOLD)
     body, sent = queue.sent()
     assert body["due"] == f"{start:%Y-%m-%dT%H:%M:%SZ}"
     assert 0 <= (sent - start).total_seconds() < LATEST_SECONDS
@@ -56,24 +55,28 @@ def test_a_rate_without_a_start_fires_at_once(aws: Rig) -> None:
 def test_a_schedule_that_fired_fires_again_when_it_is_updated_or_made_anew(aws: Rig) -> None:
     queue, scheduler, name = aws.queue(), aws.client("scheduler"), unique("again")
     role = aws.role(queue.arn)
-    aws.schedule(queue.arn, role, name, **at(soon(0)), Input='{"n": 1}')
+    aws.schedule(queue.arn, role, name, **at(soon()), Input='{"n": 1}')
     assert queue.sent()[0] == {"n": 1}
-    scheduler.update_schedule(**aws.request(queue.arn, role, name, **at(soon(0)), Input='{"n": 2}'))
+    scheduler.update_schedule(**aws.request(queue.arn, role, name, **at(soon()), Input='{"n": 2}'))
     assert queue.sent()[0] == {"n": 2}
     scheduler.delete_schedule(Name=name)
-    aws.schedule(queue.arn, role, name, **at(soon(0)), Input='{"n": 3}')
+    aws.schedule(queue.arn, role, name, **at(soon()), Input='{"n": 3}')
     assert queue.sent()[0] == {"n": 3}
 
 
 def test_a_target_that_fails_is_called_again(aws: Rig) -> None:
     name, dead = unique("late"), aws.queue()
     arn = dead.arn.rsplit(":", 1)[0] + f":{name}"
-    due = soon(0)
+    once, again, due = aws.role(arn, dead.arn), aws.role(arn), soon()
     aws.schedule(
-        arn, aws.role(arn, dead.arn), **at(due), Input=TOLD, DeadLetterConfig={"Arn": dead.arn},
+        arn,
+        once,
+        **at(due),
+        Input=TOLD,
+        DeadLetterConfig={"Arn": dead.arn},
         RetryPolicy={"MaximumRetryAttempts": 0},
-    )  # fmt: skip
-    aws.schedule(arn, aws.role(arn), **at(due), Input=TOLD)
+    )
+    aws.schedule(arn, again, **at(due), Input=TOLD)
     assert dead.take() is not None, "the first of the two has failed, so has the first call of the other"
     body, _ = aws.queue(name).sent()
     assert int(body["attempt"]) > 1
@@ -81,9 +84,9 @@ def test_a_target_that_fails_is_called_again(aws: Rig) -> None:
 
 def test_what_the_role_does_not_allow_ends_as_a_dead_letter(aws: Rig) -> None:
     queue, dead = aws.queue(), aws.queue()
-    due = soon(0)
+    role, due = aws.role(dead.arn), soon()
     name = aws.schedule(
-        queue.arn, aws.role(dead.arn), **at(due), Input=TOLD, DeadLetterConfig={"Arn": dead.arn},
+        queue.arn, role, **at(due), Input=TOLD, DeadLetterConfig={"Arn": dead.arn},
         RetryPolicy={"MaximumRetryAttempts": 1},
     )  # fmt: skip
     message = dead.take()
@@ -110,7 +113,7 @@ def test_a_function_is_a_target(aws: Rig) -> None:
     )
     function = aws.function(source, queue.arn)
     role = aws.role(function, actions=["lambda:InvokeFunction"])
-    aws.schedule(function, role, **at(soon(0)), Input=TOLD)
+    aws.schedule(function, role, **at(soon()), Input=TOLD)
     assert queue.sent()[0]["attempt"] == "1"
 
 
@@ -118,7 +121,7 @@ def test_any_operation_of_aws_is_a_target(aws: Rig) -> None:
     queue = aws.queue()
     called = json.dumps({"QueueUrl": queue.url, "MessageBody": '{"by": "<aws.scheduler.attempt-number>"}'})
     aws.schedule(
-        "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", aws.role(queue.arn), **at(soon(0)), Input=called
+        "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", aws.role(queue.arn), **at(soon()), Input=called
     )
     assert queue.sent()[0] == {"by": "1"}
 
