@@ -25,7 +25,10 @@ def main() -> int:
     try:
         template = synthesize(given.stage, **dict(_pair(text) for text in given.set))
     except (Invalid, Untranslatable) as error:
-        sys.stderr.write(f"synth: {error}\n")
+        problems = (
+            error.problems if isinstance(error, Untranslatable) else [p.message for p in error.problems]
+        )
+        sys.stderr.write("".join(f"synth: {problem}\n" for problem in problems))
         return 1
     path = given.directory / f"rez-agent-{given.stage}.template.json"
     path.parent.mkdir(parents=True, exist_ok=True)

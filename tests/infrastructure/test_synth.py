@@ -53,6 +53,18 @@ def test_the_command_writes_what_the_library_gives_and_tells_where_last(
     assert path.read_text() == render(templates["dev"])
 
 
+def test_the_command_tells_all_that_is_wrong_with_its_settings(tmp_path: Path) -> None:
+    wrong = ["--set", "retentionDays=8", "--set", "engineRate=none", "--directory", str(tmp_path)]
+    command = [sys.executable, "-m", "infrastructure.synth", "--stage", "dev", *wrong]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [line.split(" is ")[0] for line in done.stderr.splitlines()] == [
+        "synth: retentionDays",
+        "synth: engineRate",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_syntheses_are_identical(templates: dict[str, Template]) -> None:
     assert render(synthesize("prod")) == render(templates["prod"])
 
