@@ -289,6 +289,28 @@ def test_a_page_that_has_looked_at_enough_ends_short_and_the_next_goes_on(host: 
     assert not any(each.total_is_exact for each in pages)
 
 
+def test_an_owner_with_little_among_others_is_shown_all_of_it_in_pages_that_may_be_short(
+    host: AwsStepped,
+) -> None:
+    others = [skipped(number) for number in range(600)]
+    bobs = [skipped(number, schedule_id="sch_b", owner="bob") for number in range(5)]
+    bobs = [replace(one, id=execution_id("sch_b", one.scheduled_time)) for one in bobs]
+    mixed = [one for n, bob in enumerate(bobs) for one in (*others[n * 120 : (n + 1) * 120], bob)]
+    put(host, *mixed)
+
+    def page(cursor: str | None) -> Page[Execution]:
+        query = ExecutionQuery(owner="bob", limit=5, cursor=cursor)
+        return host.do(lambda ports: ledger_that_looks_at(host, 8, ports).list(query))
+
+    pages = [page(None)]
+    while pages[-1].next_cursor is not None:
+        pages.append(page(pages[-1].next_cursor))
+    assert [one.id for each in pages for one in each.items] == [one.id for one in reversed(bobs)]
+    assert 2 < len(pages) < 20
+    whole = listed(host, owner="bob")
+    assert (whole.total, whole.total_is_exact, whole.next_cursor) == (5, True, None)
+
+
 def test_pages_hold_what_matches_once_while_more_is_written(host: AwsStepped) -> None:
     put(host, *[entry(number) for number in range(20)])
     found, cursor = [], None

@@ -2,9 +2,9 @@
 
 A schedule's history is a range of its items, whose ids sort by scheduled time: DynamoDB filters it, and it
 is no longer than the ledger keeps of one schedule. The list over all schedules merges the lanes of an index
-in the order of writing, where only the owner can be filtered; any other filter reads the items themselves,
-:data:`LOOKED_AT` of them at a time. A page that has looked at so many ends there, with a cursor, though it
-may hold less than was asked for; its total then counts what was seen.
+in the order of writing, where only the owner can be filtered; any other filter reads the items themselves.
+A page that has looked at :data:`LOOKED_AT` of them (or ten times as many of others' entries in the index)
+ends there, with a cursor, though it may hold less than was asked for; its total then counts what was seen.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rez_agent.aws.execution_items import DEAD, LANES, digits
 from rez_agent.aws.items import expired, instant
 from rez_agent.aws.keeping import Kept
 from rez_agent.aws.tables import EXECUTIONS, QUEUE, TTL, WRITTEN
-from rez_agent.aws.unit import KEYS_AT_ONCE, Key, Unit
+from rez_agent.aws.unit import KEYS_AT_ONCE, VERSION, Key, Unit
 from rez_agent.aws.wire import Item
 from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.execution import Execution
@@ -30,6 +30,12 @@ from rez_agent.ports import COUNTED_EXACTLY, ExecutionQuery, Page
 LOOKED_AT = 2_000
 """Items that one page of the list over all schedules looks at, at most, where filters ask for it."""
 
+ENTRIES_FOR_A_LOOK = 10
+"""Entries of the index that cost as much as an item: they are small, and DynamoDB filters them itself."""
+
+ENTRIES_AT_ONCE = 1_000
+"""Entries that one call reads at most; the first calls of a list read few."""
+
 _ALMOST_A_SECOND = timedelta(microseconds=999_999)
 _WRITTEN_BEFORE_DUE = timedelta(days=1)
 """An execution is written when it is due or later, but for clocks that differ; this is more than they do."""
@@ -37,8 +43,19 @@ _WRITTEN_BEFORE_DUE = timedelta(days=1)
 _LAST = "~"
 """Sorts after all that ids and positions hold."""
 
-Found = tuple[str, Item | None]
-"""A position, and the item there if it matches."""
+Place = tuple[str, Key]
+"""A position in the list over all schedules, and the key there: empty where a call has read up to it and
+found nothing more that may match."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step along a list: where it led, whether what is there matches, and what it cost in looks."""
+
+    position: str
+    matches: bool = True
+    item: Item | None = None
+    cost: int = 0
 
 
 class LedgerList:
@@ -63,10 +80,9 @@ class LedgerList:
         """A page, newest first. Raises Invalid ``invalid_cursor``."""
         identity = _identity(query)
         before = str(position_of(query.cursor, identity, 1)[0]) if query.cursor else _LAST
-        searched = query.schedule_id is None and not _Filters.of(query).in_index
-        items, last = _cut(self._found(query, before), query.limit, self._looks if searched else None)
+        items, last = _cut(self._steps(query, before), query.limit, self._looks)
         cursor = None if last is None else cursor_for(identity, [last])
-        total, exact = self._total(query)
+        total, exact = _counted(self._steps(query, _LAST, counting=True), self._looks)
         return Page(tuple(self._execution(item) for item in items), cursor, total, exact)
 
     def dead_letters(self, query: ExecutionQuery) -> tuple[str, ...]:
@@ -94,35 +110,26 @@ class LedgerList:
 
     # --- either list ---
 
-    def _found(self, query: ExecutionQuery, before: str) -> Iterator[Found]:
-        """What a page looks at: positions, newest first, with the items that match."""
+    def _steps(self, query: ExecutionQuery, before: str, *, counting: bool = False) -> Iterator[_Step]:
+        """The way through a list, newest first, from before a position on. Where it is only for counting,
+        items are not read if that can be spared."""
         filters = _Filters.of(query)
+        size = COUNTED_EXACTLY + 1 if counting else query.limit + 1
         if query.schedule_id is not None:
-            return self._remembered(self._of_schedule(query, filters, before, query.limit + 2))
-        size = min(KEYS_AT_ONCE, query.limit + 1) if filters.in_index else KEYS_AT_ONCE
-        positions = self._over_all(query, before, size)
-        return self._looked_at(positions, filters, size)
+            return self._along(self._of_schedule(query, filters, before, size, keys=counting))
+        if not filters.in_index:
+            return self._looked_at(self._over_all(query, before, KEYS_AT_ONCE), filters, KEYS_AT_ONCE, cost=1)
+        places = self._over_all(query, before, size)
+        if counting:
+            return (_Step(position, bool(key), cost=0 if key else 1) for position, key in places)
+        return self._looked_at(places, filters, min(size, KEYS_AT_ONCE), cost=0)
 
-    def _remembered(self, items: Iterator[Item]) -> Iterator[Found]:
-        """Items as found; who asks for one of them next, or for its attempts, need not read it again."""
+    def _along(self, items: Iterator[Item]) -> Iterator[_Step]:
+        """Steps from item to item; who asks for one next, or for its attempts, need not read it again."""
         for item in items:
-            self._unit.remember(EXECUTIONS, item)
-            yield item["id"], item
-
-    def _total(self, query: ExecutionQuery) -> tuple[int, bool]:
-        """How many match, and whether there are not more."""
-        filters, enough = _Filters.of(query), COUNTED_EXACTLY + 1
-        whole = True
-        if query.schedule_id is not None:
-            count = _length(islice(self._of_schedule(query, filters, _LAST, enough, keys=True), enough))
-        elif filters.in_index:
-            count = _length(islice(self._over_all(query, _LAST, enough), enough))
-        else:
-            positions = self._over_all(query, _LAST, KEYS_AT_ONCE)
-            seen = list(islice(self._looked_at(positions, filters, KEYS_AT_ONCE), self._looks))
-            count = sum(item is not None for _, item in seen)
-            whole = len(seen) < self._looks
-        return min(count, COUNTED_EXACTLY), whole and count < enough
+            if VERSION in item:  # else only its keys were asked for
+                self._unit.remember(EXECUTIONS, item)
+            yield _Step(item["id"], item=item)
 
     def _fits(self, item: Item | None, filters: _Filters) -> bool:
         return item is not None and filters.match(item) and not expired(item, self._now)
@@ -149,7 +156,7 @@ class LedgerList:
         asked = filters.asked(self._now)
         asked["values"] |= {":schedule": schedule_id, ":first": first, ":ends": ends}
         if not filters.equal:
-            asked["Limit"] = size
+            asked["Limit"] = size + 1  # the item at ``ends`` is read too
         if keys:
             asked["ProjectionExpression"] = "schedule_id, id"
         stored = self._unit.query(
@@ -170,51 +177,61 @@ class LedgerList:
 
     # --- over all schedules ---
 
-    def _over_all(self, query: ExecutionQuery, before: str, size: int) -> Iterator[tuple[str, Key]]:
-        """Positions and keys of all that was written before ``before``, newest first, as far back as
-        anything can match."""
+    def _over_all(self, query: ExecutionQuery, before: str, size: int) -> Iterator[Place]:
+        """Places of all that was written before ``before``, newest first, as far back as anything can match;
+        about ``size`` of them are wanted."""
         oldest = max(self._oldest, query.since - _WRITTEN_BEFORE_DUE) if query.since else self._oldest
-        bounds = (digits(oldest), before)
-        lanes = [self._lane(lane, query.owner, bounds, size) for lane in LANES]
+        first = digits(oldest)
+        lanes = [self._lane(lane, query.owner, first, before, size) for lane in LANES]
         staged = self._unit.staged(EXECUTIONS)
-        own = [
+        own: list[Place] = [
             (item["written"], key)
             for key, item in staged.items()
             if item is not None and query.owner in (None, item["owner"])
         ]
-        stored = ((position, key) for position, key in merge(*lanes, reverse=True) if key not in staged)
+        stored = (place for place in merge(*lanes, reverse=True) if place[1] not in staged)
         everything = merge(stored, sorted(own, reverse=True), reverse=True)
-        return (each for each in everything if bounds[0] <= each[0] < before)
+        return (place for place in everything if first <= place[0] < before)
 
-    def _lane(
-        self, lane: str, owner: str | None, bounds: tuple[str, str], size: int
-    ) -> Iterator[tuple[str, Key]]:
+    def _lane(self, lane: str, owner: str | None, first: str, before: str, wanted: int) -> Iterator[Place]:
+        """One lane's places. The calls read more and more, since an owner's may be few among others'."""
         names = {"#lane": "lane", "#written": "written"}
-        asked: dict[str, Any] = {"values": {":lane": lane, ":first": bounds[0], ":before": bounds[1]}}
+        values = {":lane": lane, ":first": first}
+        asked: dict[str, Any] = {}
         if owner is not None:
-            names["#owner"] = "owner"
-            asked["values"][":owner"] = owner
+            names["#owner"], values[":owner"] = "owner", owner
             asked["FilterExpression"] = "#owner = :owner"
-        items = self._unit.query(
-            EXECUTIONS,
-            WRITTEN.name,
-            KeyConditionExpression="#lane = :lane AND #written BETWEEN :first AND :before",
-            ExpressionAttributeNames=names,
-            ScanIndexForward=False,
-            Limit=size,
-            **asked,
-        )
-        return ((item["written"], (item["schedule_id"], item["id"])) for item in items)
+        size = wanted // len(LANES) + len(LANES)
+        while True:
+            items, last = self._unit.page(
+                EXECUTIONS,
+                WRITTEN.name,
+                KeyConditionExpression="#lane = :lane AND #written BETWEEN :first AND :before",
+                ExpressionAttributeNames=names,
+                values=values | {":before": before},
+                ScanIndexForward=False,
+                Limit=size,
+                **asked,
+            )
+            for item in items:
+                if item["written"] != before:  # which the call before has told
+                    yield item["written"], (item["schedule_id"], item["id"])
+            if last is None:
+                return
+            before = last["written"]
+            yield from [(before, ())] * (size // ENTRIES_FOR_A_LOOK)
+            size = min(2 * size, ENTRIES_AT_ONCE)
 
     def _looked_at(
-        self, positions: Iterator[tuple[str, Key]], filters: _Filters, size: int
-    ) -> Iterator[Found]:
-        """Each position with its item, if that matches; the items are read ``size`` at a time."""
-        while chunk := list(islice(positions, size)):
-            found = self._unit.get_all(EXECUTIONS, [key for _, key in chunk])
+        self, places: Iterator[Place], filters: _Filters, size: int, *, cost: int
+    ) -> Iterator[_Step]:
+        """Steps from place to place; the items are read ``size`` at a time, for ``cost`` looks each."""
+        while chunk := list(islice(places, size)):
+            found = self._unit.get_all(EXECUTIONS, [key for _, key in chunk if key])
             for position, key in chunk:
                 item = found.get(key)
-                yield position, item if self._fits(item, filters) else None
+                fits = self._fits(item, filters)
+                yield _Step(position, fits, item, cost if key else 1)
 
     def _items(self, keys: Iterable[Key], size: int) -> Iterator[tuple[Key, Item]]:
         """The items of keys, read ``size`` at a time, each once."""
@@ -276,24 +293,33 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _cut(found: Iterator[Found], limit: int, looks: int | None) -> tuple[list[Item], str | None]:
-    """A page's items, and the position after which the next page goes on, None if there is none. It ends
-    after so many ``looks``."""
+def _cut(steps: Iterator[_Step], limit: int, looks: int) -> tuple[list[Item], str | None]:
+    """A page's items, and the position after which the next page goes on, None if there is none."""
     items: list[Item] = []
     last = ""
-    for looked, (position, item) in enumerate(found, 1):
-        if item is not None and len(items) == limit:
+    for step in steps:
+        if step.matches and len(items) == limit:
             return items, last
-        if item is not None:
-            items.append(item)
-            last = position
-        if looked == looks:
-            return items, position
+        if step.matches and step.item is not None:
+            items.append(step.item)
+            last = step.position
+        looks -= step.cost
+        if looks <= 0:
+            return items, step.position
     return items, None
 
 
-def _length(found: Iterable[Any]) -> int:
-    return sum(1 for _ in found)
+def _counted(steps: Iterator[_Step], looks: int) -> tuple[int, bool]:
+    """How many match, as far as they are counted, and whether there are not more."""
+    count = 0
+    for step in steps:
+        count += step.matches
+        looks -= step.cost
+        if count > COUNTED_EXACTLY:
+            return COUNTED_EXACTLY, False
+        if looks <= 0:
+            return count, False
+    return count, True
 
 
 def _id(item: Item) -> str:

@@ -132,18 +132,27 @@ class Unit:
     def query(self, table: Table, index: str | None = None, **asked: Any) -> Iterator[Item]:
         """What a Query gives, page by page as it is consumed: it does not see this unit's own writes, which
         :meth:`staged` tells. ``asked`` are Query's parameters, with plain values in ``values``."""
-        parameters: dict[str, Any] = {"TableName": self._names[table.what]}
-        if index is not None:
-            parameters["IndexName"] = index
-        if "values" in asked:
-            parameters["ExpressionAttributeValues"] = to_wire(asked.pop("values"))
-        parameters |= asked
+        parameters = self._asked(table, index, asked)
         while True:
             answer = _call(self._client.query, **parameters)
             yield from (from_wire(item) for item in answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def page(self, table: Table, index: str | None = None, **asked: Any) -> tuple[list[Item], Item | None]:
+        """One page of such a Query; and the keys of the item that it has read up to, where there is more."""
+        answer = _call(self._client.query, **self._asked(table, index, asked))
+        last = answer.get("LastEvaluatedKey")
+        return [from_wire(item) for item in answer["Items"]], None if last is None else from_wire(last)
+
+    def _asked(self, table: Table, index: str | None, asked: dict[str, Any]) -> dict[str, Any]:
+        parameters: dict[str, Any] = {"TableName": self._names[table.what]}
+        if index is not None:
+            parameters["IndexName"] = index
+        if "values" in asked:
+            parameters["ExpressionAttributeValues"] = to_wire(asked.pop("values"))
+        return parameters | asked
 
     def scan(
         self, table: Table, *, after: Key | None = None, limit: int = 100
