@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from infrastructure.aws_local.deployment import NotDeployed, deploy, missing_zips
+from infrastructure.aws_local.deployment import NotDeployed, actions_file, deploy, missing_zips
 from infrastructure.aws_local.process import Endpoint, NotStarted, emulator
 from infrastructure.aws_local.words import welcome
 from infrastructure.synth import synthesize
@@ -52,10 +52,10 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(given: argparse.Namespace, stopped: threading.Event) -> int:
-    template = synthesize(given.stage, **_SETTINGS)
     given.log.parent.mkdir(parents=True, exist_ok=True)
     with emulator(auth=True, port=given.port, log=given.log) as endpoint:
-        deployment = deploy(endpoint, template, given.zips, given.stage)
+        settings = {**_SETTINGS, "actions": file} if (file := actions_file(given.zips)) else _SETTINGS
+        deployment = deploy(endpoint, synthesize(given.stage, **settings), given.zips, given.stage)
         _announce(endpoint, dict(deployment.outputs))
         while not stopped.wait(0.5):
             if not endpoint.runs():

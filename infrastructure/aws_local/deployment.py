@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from botocore.exceptions import WaiterError
 
 from infrastructure.aws_local.process import Endpoint
+from infrastructure.zips.building import ACTIONS_FILE
 
 _FUNCTIONS = ("scheduler", "webapi", "processor", "sweep")
 
@@ -32,6 +34,12 @@ def missing_zips(directory: Path) -> list[Path]:
     """The functions' zips that are not in ``directory``."""
     zips = (directory / f"{function}.zip" for function in _FUNCTIONS)
     return [path for path in zips if not path.is_file()]
+
+
+def actions_file(directory: Path) -> str | None:
+    """What the setting ``actions`` must be for the zips in ``directory``: the file of actions they carry."""
+    with zipfile.ZipFile(directory / "processor.zip") as archive:
+        return ACTIONS_FILE if ACTIONS_FILE in archive.namelist() else None
 
 
 def deploy(endpoint: Endpoint, template: Mapping[str, Any], zips: Path, stage: str) -> Deployment:
