@@ -46,7 +46,7 @@ class Stage:
     def __init__(self) -> None:
         self.names = Names(f"t{next(_numbers)}")
         self.settings = self._settings()
-        self._published = False
+        self.publishes = False
         for table in TABLES:
             make_table(client("dynamodb"), table, self.settings.tables[table.what])
         client("s3").create_bucket(Bucket=self.settings.blobs_bucket)
@@ -96,9 +96,9 @@ class Stage:
         )
 
     def _publish(self) -> None:
-        if self._published:
+        if self.publishes:
             return
-        self._published = True
+        self.publishes = True
         for what in (COMMANDS, *WORK.values()):
             topic = client("sns").create_topic(Name=self.names(what))["TopicArn"]
             client("sqs").create_queue(QueueName=self.names(what))

@@ -13,20 +13,23 @@ from rez_agent.aws.blobs import Bucket
 from rez_agent.aws.bucket import TokenBucket
 from rez_agent.aws.bundle import AwsPorts, Shared, ports_over
 from rez_agent.aws.engine import EventBridgeEngine
+from rez_agent.aws.inbox import Inbox
 from rez_agent.aws.keeping import Kept
 from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.reconcile import Reconcile
 from rez_agent.aws.secrets import ManagedSecrets
+from rez_agent.aws.store import Store
 from rez_agent.aws.sweep import Sweep
+from rez_agent.aws.topic import Publisher, SnsTopic
 from rez_agent.aws.unit import Unit, run_whole
 from rez_agent.domain.action import Outcome
-from rez_agent.domain.command import Message
 from rez_agent.domain.execution import Execution
 from rez_agent.ports import Blobs, Claimed, Ports, Secrets
 from rez_agent.usecases.firing import Firing, fire
 from tests.aws import work
 from tests.aws.eventbridge import Eventbridge
-from tests.aws.stage import Stage, client
+from tests.aws.serving import notification
+from tests.aws.stage import COMMANDS, Stage, client
 from tests.fakes import OK, FakeClock, FakeRandom, ScriptedActions
 
 T = TypeVar("T")
@@ -41,8 +44,14 @@ class AwsStepped:
         self.actions = ScriptedActions()
         self.stage = Stage()
         self.published: list[Execution] = []
-        self.commands: list[Message] = []
         self.metrics = AwsMetrics(self.stage.names.stage)
+        self.publisher = Publisher(
+            self.stage.settings,
+            sns=_Late(self.stage.sns),
+            sqs=_Late(self.stage.sqs),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
         self.eventbridge = Eventbridge(self.stage, self.clock)
         self.armer = Armer(
             self.eventbridge.client,
@@ -60,7 +69,7 @@ class AwsStepped:
             kept=Kept(),
             draw=lambda: uuid4().hex,
             number=itertools.count(1).__next__,
-            topic=lambda unit: _Published(unit, self),
+            topic=lambda unit: _Noting(unit, self),
             engine=lambda unit, schedules, ledger, topic: EventBridgeEngine(
                 unit, schedules, ledger, topic, clock=self.clock, armer=self.armer
             ),
@@ -79,10 +88,18 @@ class AwsStepped:
         return run_whole(self.unit, lambda unit: move(ports_over(unit, self.shared)), draw=self.random.draw)
 
     def keep_time(self) -> None:
-        """EventBridge fires what is due by the clock, and the sweeps take up what was left undone."""
+        """Commands are delivered, EventBridge fires what is due by the clock, and the sweeps take up what was
+        left undone."""
+        self.deliver()
         self.eventbridge.fire(self.take)
         self.sweep()
         self.reconcile()
+
+    def deliver(self) -> None:
+        """The scheduler function is given what was published to schedule-creation."""
+        inbox = Inbox(Store(self.unit, self.shared), quota=1_000, metrics=self.metrics)
+        for body in self.stage.received(COMMANDS) if self.stage.publishes else ():
+            inbox.take(notification(body))
 
     def take(self, firing: dict[str, Any]) -> Firing:
         """The scheduler function is given a firing."""
@@ -147,17 +164,25 @@ class _WholeBlobs:
         self._host.do(lambda ports: ports.blobs.drop(owner))
 
 
-class _Published:
-    """The Topic port that writes down what is published; work is found in the index instead."""
+class _Noting(SnsTopic):
+    """The Topic port, which notes what work was published besides."""
 
     def __init__(self, unit: Unit, host: AwsStepped) -> None:
-        self._unit = unit
-        self._host = host
+        super().__init__(unit, host.publisher)
+        self._asked, self._noted = unit, host.published
 
     def publish_work(self, executions: Sequence[Execution]) -> None:
-        """Written down with the commit."""
-        self._unit.after(lambda: self._host.published.extend(executions))
+        """Published with the commit."""
+        self._asked.after(lambda: self._noted.extend(executions))
+        super().publish_work(executions)
 
-    def publish_command(self, message: Message) -> None:
-        """The same."""
-        self._unit.after(lambda: self._host.commands.append(message))
+
+class _Late:
+    """A client that is asked for when it is first used, so that a test that publishes nothing has no topics
+    made."""
+
+    def __init__(self, made: Callable[[], Any]) -> None:
+        self._made = made
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._made(), operation)

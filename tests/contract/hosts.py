@@ -112,17 +112,6 @@ STEPPED: dict[str, Callable[[Path], AbstractContextManager[SteppedHost]]] = {
 }
 """Hosts under a test's own clock, for the ports."""
 
-AWS_RUNS = {
-    "test_schedule_store",
-    "test_messages",
-    "test_records",
-    "test_blobs",
-    "test_secrets",
-    "test_ledger",
-    "test_engine",
-}
-"""The suites that the AWS host has all parts for."""
-
 SERVING: dict[str, Callable[[Path], AbstractAsyncContextManager[Host]]] = {
     "local": local_serving,
     "aws": aws_serving,
