@@ -54,6 +54,10 @@ nightly-zones: setup-development ## Check every clock change of every zone, 2020
 nightly-kill: setup-development ## Kill the server 200 times in mid-flight and count what was lost
 	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py -o faulthandler_timeout=1500 $(ARGS)
 
+.PHONY: build
+build: setup-development ## Write the Lambda functions' zips to build/ (ACTIONS=actions.yaml PLUGINS="pkg ...")
+	@$(BIN)/python -m infrastructure.build --actions "$(ACTIONS)" --plugins "$(PLUGINS)" $(ARGS)
+
 .PHONY: synth
 synth: setup-development ## Write the CloudFormation template of STAGE (dev) to build/, and its path last
 	@$(BIN)/python -m infrastructure.synth --stage "$(STAGE)" $(ARGS)

@@ -58,15 +58,21 @@ def _times(built: Sequence[Built]) -> Times:
 
 
 def _table(built: Sequence[Built], times: Times) -> str:
-    baseline = statistics.median(times.baseline)
-    lines = [f"{'':<24} {'zip':>10} {'unpacked':>10} {'import':>9} {'of boto3':>9}"]
+    lines = [
+        f"{'':<24}{'zip':>10}{'unpacked':>11}{'import':>10}{'of boto3':>10}{'start':>10}{'of boto3':>10}"
+    ]
     for one in built:
         name = one.function.name
-        taken = statistics.median(times.functions[name])
-        sizes = f"{_megabytes(one.path.stat().st_size):>10} {_megabytes(one.unpacked):>10}"
-        lines.append(f"{one.path!s:<24} {sizes} {taken * 1000:>6.0f} ms {times.ratio(name):>9.2f}")
-    lines.append(f"{'boto3 with one client':<24} {'':>10} {'':>10} {baseline * 1000:>6.0f} ms {1:>9.2f}")
+        sizes = f"{_megabytes(one.path.stat().st_size):>10}{_megabytes(one.unpacked):>11}"
+        taken = "".join(_taken(seconds, times) for seconds in (times.imports[name], times.starts[name]))
+        lines.append(f"{one.path!s:<24}{sizes}{taken}")
+    lines.append(f"{'boto3 with one client':<24}{'':>21}{_taken(times.baseline, times)}")
     return "\n".join(lines)
+
+
+def _taken(seconds: Sequence[float], times: Times) -> str:
+    ratio = statistics.median(times.ratios(seconds))
+    return f"{statistics.median(seconds) * 1000:>7.0f} ms{ratio:>10.2f}"
 
 
 def _megabytes(size: int) -> str:

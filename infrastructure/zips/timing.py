@@ -7,11 +7,10 @@ there for both.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +48,12 @@ ENVIRONMENT = {
 }
 """What a function is told on AWS, made up: names in the right form, and nothing behind them."""
 
+IN_LAMBDA = {**ENVIRONMENT, "AWS_LAMBDA_FUNCTION_NAME": "function"}
+"""The same in a function's own process."""
+
+_SEEING = "import sys\nsys.path[:0] = {directories}\n"
 _TIMED = """
-import sys, time
-sys.path[:0] = sys.argv[2:]
+import time
 begun = time.perf_counter()
 exec(sys.argv[1])
 print(time.perf_counter() - begun)
@@ -60,14 +62,16 @@ print(time.perf_counter() - begun)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds of each import, by turn. ``baseline``: boto3 with one client."""
+    """Seconds by turn. ``baseline``: boto3 with one client. ``imports``: a function's module, by name.
+    ``starts``: the same where Lambda starts it, so that it also makes its clients and whatever it needs."""
 
     baseline: tuple[float, ...]
-    functions: Mapping[str, tuple[float, ...]]
+    imports: Mapping[str, tuple[float, ...]]
+    starts: Mapping[str, tuple[float, ...]]
 
-    def ratio(self, name: str) -> float:
-        """The function's median over the baseline's."""
-        return statistics.median(self.functions[name]) / statistics.median(self.baseline)
+    def ratios(self, taken: Sequence[float]) -> tuple[float, ...]:
+        """``taken`` over the baseline, turn by turn."""
+        return tuple(one / of for one, of in zip(taken, self.baseline, strict=True))
 
 
 def install_runtime(target: Path) -> None:
@@ -85,27 +89,53 @@ def unpacked(zips: Mapping[str, Path], target: Path) -> dict[str, Path]:
 
 
 def time_imports(functions: Mapping[str, Path], runtime: Path, turns: int) -> Times:
-    """Import each function from its directory ``turns`` times, each time after boto3 with one client.
+    """Import and start each function from its directory ``turns`` times, each turn beside the baseline.
 
     One more turn goes before, uncounted: it brings the files into memory. Raises CalledProcessError when a
     function can't be imported.
     """
     baseline: list[float] = []
-    times: dict[str, list[float]] = {name: [] for name in functions}
+    imports: dict[str, list[float]] = {name: [] for name in functions}
+    starts: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(turns + 1):
-        first = seconds(BASELINE, runtime)
-        others = {name: seconds(f"import {module_of(name)}", at, runtime) for name, at in functions.items()}
+        taken = seconds(BASELINE, runtime)
         if turn:
-            baseline.append(first)
-            for name, taken in others.items():
-                times[name].append(taken)
-    return Times(tuple(baseline), {name: tuple(taken) for name, taken in times.items()})
-
-
-def seconds(statement: str, *directories: Path) -> float:
-    """The seconds that ``statement`` takes in a new interpreter that sees ``directories`` and no others."""
-    command = [sys.executable, "-I", "-S", "-c", _TIMED, statement, *map(str, directories)]
-    done = subprocess.run(  # noqa: S603  # this interpreter
-        command, check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=directories[0]
+            baseline.append(taken)
+        for name, directory in functions.items():
+            statement = f"import {module_of(name)}"
+            imported = seconds(statement, directory, runtime)
+            started = seconds(statement, directory, runtime, told=IN_LAMBDA)
+            if turn:
+                imports[name].append(imported)
+                starts[name].append(started)
+    return Times(
+        tuple(baseline),
+        {name: tuple(taken) for name, taken in imports.items()},
+        {name: tuple(taken) for name, taken in starts.items()},
     )
-    return float(done.stdout.splitlines()[-1])
+
+
+def seconds(statement: str, *directories: Path, told: Mapping[str, str] = ENVIRONMENT) -> float:
+    """The seconds that ``statement`` takes in a new interpreter that sees ``directories`` and no others."""
+    return float(output(_TIMED, *directories, told=told, arguments=(statement,)).splitlines()[-1])
+
+
+def output(
+    code: str, *directories: Path, told: Mapping[str, str] = ENVIRONMENT, arguments: Sequence[str] = ()
+) -> str:
+    """What ``code`` prints in a new interpreter that sees ``directories`` and no others.
+
+    It runs in the first of them, with ``told`` for an environment. Raises CalledProcessError, with the standard
+    error, when it fails.
+    """
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        _SEEING.format(directories=list(map(str, directories))) + code,
+    ]
+    done = subprocess.run(  # noqa: S603  # this interpreter
+        [*command, *arguments], check=True, capture_output=True, text=True, env=dict(told), cwd=directories[0]
+    )
+    return done.stdout
