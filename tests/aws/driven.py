@@ -14,6 +14,7 @@ from rez_agent.ports import ExecutionQuery
 from rez_agent.usecases.applying import apply
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
+from tests.aws.stage import COMMANDS, client
 from tests.aws.stepped import AwsStepped
 from tests.rig import ANN, definition_of
 
@@ -76,3 +77,11 @@ class Driven(AwsStepped):
     def held(self, schedule: Schedule) -> dict[str, Any] | None:
         """What EventBridge holds of a schedule; None for nothing."""
         return self.eventbridge.held().get(schedule.id)
+
+    def lose_commands(self) -> None:
+        """Whatever was published to schedule-creation is lost on the way."""
+        self.stage.received(COMMANDS)
+
+    def dynamodb(self) -> Any:
+        """A client of the tables, as somebody at the console has one."""
+        return client("dynamodb")

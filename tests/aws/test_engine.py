@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from rez_agent.aws.tables import SCHEDULES
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.schedule import Pause, Schedule
 from tests.aws.driven import Driven
+from tests.aws.failing import Failing
 from tests.fakes import NOON
 from tests.rig import definition_of, due_times, told
 
@@ -33,29 +33,6 @@ def host() -> Driven:
 
 def refused(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "No."}}, "CreateSchedule")
-
-
-class Failing:
-    """A client whose calls fail: before they reach EventBridge, or after it (the answer is lost)."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.before: list[Exception] = []
-        self.after: list[Exception] = []
-        self.meanwhile: Callable[[], object] = lambda: None
-
-    def __getattr__(self, operation: str) -> Any:
-        def call(**request: Any) -> Any:
-            meanwhile, self.meanwhile = self.meanwhile, lambda: None
-            meanwhile()
-            if self.before:
-                raise self.before.pop(0)
-            answer = getattr(self._client, operation)(**request)
-            if self.after:
-                raise self.after.pop(0)
-            return answer
-
-        return call
 
 
 @pytest.fixture
