@@ -48,12 +48,13 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stage", default="dev", help="the stage to deploy (dev)")
     parser.add_argument("--zips", type=Path, default=Path("build"), help="where the functions' zips are")
     parser.add_argument("--log", type=Path, default=Path("build/aws-local.log"), help="where the log goes")
+    parser.add_argument("--record", type=Path, help="a file for what IAM is asked, line by line")
     return parser.parse_args(arguments)
 
 
 def _run(given: argparse.Namespace, stopped: threading.Event) -> int:
     given.log.parent.mkdir(parents=True, exist_ok=True)
-    with emulator(auth=True, port=given.port, log=given.log) as endpoint:
+    with emulator(auth=True, port=given.port, log=given.log, record=given.record) as endpoint:
         settings = {**_SETTINGS, "actions": file} if (file := actions_file(given.zips)) else _SETTINGS
         deployment = deploy(endpoint, synthesize(given.stage, **settings), given.zips, given.stage)
         _announce(endpoint, dict(deployment.outputs))
