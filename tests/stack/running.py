@@ -32,7 +32,7 @@ class Stack:
     endpoint: str
     api: str
     outputs: Mapping[str, str]
-    calls: Path
+    asked: Path
     secrets: Mapping[str, str] = field(repr=False)
 
     @property
@@ -82,13 +82,14 @@ class Stack:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
-    """Start ``make aws-local``'s own program on a free port, and stop it as a person does."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "infrastructure.aws_local"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
+def running_stack(asked: Path) -> Iterator[Stack]:
+    """Start what ``make aws-local`` runs on a free port, and stop it as a person does. What IAM was asked is
+    written to the file ``asked``, line by line."""
+    command = [sys.executable, "-m", "infrastructure.aws_local", "--record", str(asked)]
+    command += ["--log", str(asked.with_name("aws-local.log"))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield _stack(process)
+            yield _stack(process, asked)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.stdout is not None
@@ -96,7 +97,7 @@ def running_stack() -> Iterator[Stack]:
         assert process.wait(30) == 0
 
 
-def _stack(process: subprocess.Popen[str]) -> Stack:
+def _stack(process: subprocess.Popen[str], asked: Path) -> Stack:
     assert process.stdout is not None
     said: list[str] = []
     for line in process.stdout:
