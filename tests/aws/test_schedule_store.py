@@ -252,7 +252,7 @@ def test_a_tombstone_is_gone_after_ninety_days_though_its_row_is_still_there(hos
     host.clock.advance(seconds=1)
     assert expired(row(host), host.clock.now())
     assert host.do(lambda ports: ports.schedules.get(before.id)) is None
-    assert listed(host, status=ScheduleStatus.DELETED).items == ()
+    assert listed(host, status=ScheduleStatus.DELETED) == Page((), None, 0)
     add(host, schedule_of(now=host.clock.now()))
     assert get(host).living
 
@@ -361,6 +361,15 @@ def test_what_would_be_sorted_in_memory_beyond_bounds_is_refused_and_says_what_n
     assert len(listed(host, gathered=11, order="next_run").items) == 11
     with pytest.raises(Unsupported, match="owner, a status or a prefix"):
         listed(host, gathered=10, **query)
+
+
+def test_rows_with_large_payloads_count_for_more(host: AwsStepped) -> None:
+    add(host, *(schedule_of(f"s{n}", tags=["x"], payload={"text": "x" * 50_000}) for n in range(9)))
+    page = listed(host, gathered=100, tag="x")
+    assert (len(page.items), page.total_is_exact) == (4, False)
+    with pytest.raises(Unsupported):
+        listed(host, gathered=100, order="next_run")
+    assert len(listed(host, gathered=300, order="next_run").items) == 9
 
 
 @pytest.mark.parametrize("query", [{}, {"order": "-name"}, {"tag": "x"}, {"finished": False}], ids=str)

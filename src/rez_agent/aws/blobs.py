@@ -23,10 +23,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rez_agent.aws.items import expired, ttl_at
+from rez_agent.aws.logs import log
 from rez_agent.aws.tables import RECORDS, TTL
 from rez_agent.aws.unit import Unit, translated
 from rez_agent.aws.wire import Item
-from rez_agent.domain.errors import NotFound
+from rez_agent.domain.errors import NotFound, Unavailable
 
 COLLECTED_AFTER = timedelta(days=1)
 """An object younger than this may belong to a unit that has not committed yet."""
@@ -126,8 +127,8 @@ class S3Blobs:
         digest = reference.partition("/")[0]
         in_use = self._unit.get(RECORDS, _by_hash(digest), _IN_USE)
         if in_use is None or in_use["reference"] != reference:
-            self._unit.after(lambda: self._bucket.delete(reference))
-        elif not any(self._owners(digest)):
+            self._remove(reference)
+        elif not self._is_owned(digest):
             self._release(digest)
 
     def _owns(self, owner: str, digest: str) -> bool:
@@ -138,34 +139,45 @@ class S3Blobs:
         """The hashes of what ``owner`` owns, by this unit too."""
         return [row["sk"] for row in self._rows(_by_owner(owner))]
 
-    def _owners(self, digest: str) -> Iterator[Item]:
+    def _is_owned(self, digest: str) -> bool:
         now = self._now()
-        rows = self._rows(_by_hash(digest))
-        return (row for row in rows if row["sk"] != _IN_USE and not expired(row, now))
+        return any(row["sk"] != _IN_USE and not expired(row, now) for row in self._rows(_by_hash(digest)))
 
-    def _rows(self, pk: str) -> list[Item]:
-        """The rows of a partition as this unit has them."""
+    def _rows(self, pk: str) -> Iterator[Item]:
+        """The rows of a partition as this unit has them, read as they are asked for."""
+        staged = {key: row for key, row in self._unit.staged(RECORDS).items() if key[0] == pk}
+        yield from (row for row in staged.values() if row is not None)
         read = self._unit.query(
             RECORDS,
             KeyConditionExpression="pk = :pk",
             values={":pk": pk},
             ConsistentRead=True,
         )
-        rows: dict[tuple[str, ...], Item | None] = {(row["pk"], row["sk"]): row for row in read}
-        rows |= {key: row for key, row in self._unit.staged(RECORDS).items() if key[0] == pk}
-        return [row for row in rows.values() if row is not None]
+        yield from (row for row in read if (pk, row["sk"]) not in staged)
 
     def _release(self, digest: str) -> None:
         """Remove the object unless somebody owns it."""
         in_use = self._unit.get(RECORDS, _by_hash(digest), _IN_USE)
         if in_use is None:
             return
-        if any(self._owners(digest)):
+        if self._is_owned(digest):
             self._unit.put(RECORDS, in_use)  # nobody else may drop the last of them unseen meanwhile
             return
         self._unit.delete(RECORDS, _by_hash(digest), _IN_USE)
-        reference = in_use["reference"]
-        self._unit.after(lambda: self._bucket.delete(reference))
+        self._remove(in_use["reference"])
+
+    def _remove(self, reference: str) -> None:
+        """Remove an object with the commit. One that can't be removed then is collected later."""
+
+        def remove() -> None:
+            try:
+                self._bucket.delete(reference)
+            except Unavailable as error:
+                log.warning(
+                    "blob_not_removed", action="blob_not_removed", reference=reference, error=str(error)
+                )
+
+        self._unit.after(remove)
 
 
 def collect(

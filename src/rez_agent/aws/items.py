@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 from pydantic_core import to_json
@@ -64,7 +65,7 @@ def instant_or_none(text: str | None) -> datetime | None:
 
 def ttl_at(moment: datetime) -> int:
     """The ``ttl`` of an item that may go at ``moment``: whole seconds since the epoch, rounded up."""
-    return -int(-moment.timestamp() // 1)
+    return ceil(moment.timestamp())
 
 
 def expired(item: Item, now: datetime) -> bool:

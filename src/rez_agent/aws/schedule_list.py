@@ -29,7 +29,9 @@ from rez_agent.domain.schedule import Schedule, ScheduleStatus
 from rez_agent.ports import COUNTED_EXACTLY, Page, ScheduleQuery
 
 SCHEDULES_GATHERED = 20_000
-"""Rows that one list reads at most."""
+"""Rows that one list reads at most; a row counts once more for every :data:`ROW_BYTES` of its payload."""
+
+ROW_BYTES = 2_048
 
 ROWS_AT_ONCE = 100
 """Rows in one Query at least: schedules made at one moment are read together."""
@@ -92,13 +94,15 @@ class ScheduleList:
         after = self._after(width)
         found: list[_Row] = []
         cursor: _Position | None = None
-        for number, (position, item) in enumerate(rows_after(after), 1):
+        left = self._gathered
+        for position, item in rows_after(after):
             if self._matches(item):
                 if len(found) == query.limit:
                     cursor = found[-1][0]
                     break
                 found.append((position, item))
-            if number == self._gathered:
+            left -= _cost(item)
+            if left <= 0:
                 cursor = position
                 break
         total, exact = self._total(rows_after)
@@ -107,7 +111,7 @@ class ScheduleList:
 
     def _total(self, rows_after: Callable[[_Position | None], Iterable[_Row]]) -> tuple[int, bool]:
         query = self._query
-        if self._filters_nothing and query.owner is None:
+        if self._filters_nothing and query.owner is None and query.status is not ScheduleStatus.DELETED:
             count = self._count_statuses()
         elif self._filters_nothing and query.status is None and query.owner is not None:
             count = self._living(query.owner)
@@ -116,12 +120,13 @@ class ScheduleList:
         return min(count, COUNTED_EXACTLY), count <= COUNTED_EXACTLY
 
     def _total_read(self, rows: Iterable[_Row]) -> tuple[int, bool]:
-        count = 0
-        for number, (_, item) in enumerate(rows, 1):
+        count, left = 0, self._gathered
+        for _, item in rows:
             count += self._matches(item)
+            left -= _cost(item)
             if count > COUNTED_EXACTLY:
                 return COUNTED_EXACTLY, False
-            if number == self._gathered:
+            if left <= 0:
                 return count, False
         return count, True
 
@@ -222,13 +227,8 @@ class ScheduleList:
     def _sorted(self) -> Page[Schedule]:
         after = self._after(_WIDTHS[self._order])
         rows = (self._along_names if self._by_name else self._by_date)(None)
-        read = list(islice(rows, self._gathered + 1))
-        if len(read) > self._gathered:
-            raise Unsupported(
-                f"To order this list by {self._order}, more than {self._gathered:,} schedules would be read. "
-                "Name an owner, a status or a prefix of the name, or order it by created_date."
-            )
-        placed = [(place, item) for _, item in read if self._matches(item) and (place := self._place(item))]
+        found = (item for item in self._gather(rows) if self._matches(item))
+        placed = [(place, item) for item in found if (place := self._place(item))]
         placed.sort(key=itemgetter(0), reverse=self._down)
         left = [row for row in placed if after is None or self._is_after(row[0], after)]
         shown = left[: self._query.limit]
@@ -236,6 +236,17 @@ class ScheduleList:
         total = min(len(placed), COUNTED_EXACTLY)
         items = tuple(self._read(item) for _, item in shown)
         return Page(items, cursor, total, len(placed) <= COUNTED_EXACTLY)
+
+    def _gather(self, rows: Iterable[_Row]) -> Iterator[Item]:
+        left = self._gathered
+        for _, item in rows:
+            left -= _cost(item)
+            if left < 0:
+                raise Unsupported(
+                    f"To order this list by {self._order}, more than {self._gathered:,} schedules would be "
+                    "read. Name an owner, a status or a prefix of the name, or order it by created_date."
+                )
+            yield item
 
     def _place(self, item: Item) -> _Position | None:
         """Where a row stands in the order asked for; None if it has no place in it."""
@@ -301,6 +312,11 @@ class ScheduleList:
 
 
 _WIDTHS = {"created_date": 2, "name": 4, "next_run": 3}
+
+
+def _cost(item: Item) -> int:
+    """As how many rows a row counts."""
+    return 1 + len(item.get("payload", "")) // ROW_BYTES
 
 
 def _slices(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

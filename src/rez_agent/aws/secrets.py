@@ -44,6 +44,7 @@ class ManagedSecrets:
         self._client = client
         self._prefix = prefix
         self._clock = clock
+        self._changes = 0
         self._kept: dict[str, _Kept] = {}
         self._listing: tuple[float, tuple[SecretInfo, ...]] | None = None
 
@@ -56,7 +57,10 @@ class ManagedSecrets:
         """What there is, by name; never a value. What is damaged is left out."""
         now = self._clock.monotonic()
         if self._listing is None or now - self._listing[0] >= REMEMBERED_SECONDS:
-            self._listing = (now, tuple(self._listed()))
+            changes, listed = self._changes, list(self._listed())
+            if changes == self._changes:
+                self._listing = (now, tuple(listed))
+            return listed
         return list(self._listing[1])
 
     def put(self, name: str, value: str, hosts: tuple[str, ...]) -> None:
@@ -102,12 +106,14 @@ class ManagedSecrets:
         kept = self._kept.get(name)
         if kept is not None and self._clock.monotonic() - kept.read_at < REMEMBERED_SECONDS:
             return kept
+        changes = self._changes
         text = self._fetched(name)
         if text is None:
             self._kept.pop(name, None)
             return None
         kept = _parsed(name, text, self._clock.monotonic())
-        self._kept[name] = kept
+        if changes == self._changes:  # else another thread has put a newer one while this one was read
+            self._kept[name] = kept
         return kept
 
     def _fetched(self, name: str) -> str | None:
@@ -150,6 +156,7 @@ class ManagedSecrets:
         return answer
 
     def _forget(self, name: str) -> None:
+        self._changes += 1
         self._kept.pop(name, None)
         self._listing = None
 
