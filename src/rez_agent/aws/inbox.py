@@ -90,7 +90,8 @@ def arrivals(event: Any) -> list[Arrival]:
     if isinstance(event, Mapping) and "scheduled_time" in event:
         return [read(Firing, event)]
     records = event.get("Records") if isinstance(event, Mapping) else None
-    if not isinstance(records, list) or not all(isinstance(r, Mapping) and "Sns" in r for r in records):
+    known = isinstance(records, list) and all(isinstance(r, Mapping) and "Sns" in r for r in records)
+    if not records or not known:
         text = "The event is neither a notification of SNS nor a firing of EventBridge Scheduler."
         raise Malformed(text, code="unknown_event")
     return [_command(read(_Note, record["Sns"])) for record in records]

@@ -91,7 +91,7 @@ class AwsSettings:
     def from_environment(cls, environment: Mapping[str, str], needs: Iterable[Need]) -> AwsSettings:
         """The settings that ``environment`` holds for a function with such ``needs``.
 
-        Raises Invalid that lists every variable that is missing or can't be right.
+        Raises Invalid whose text names every variable that is missing or can't be right.
         """
         variables = _Variables(environment, {name for need in needs for name in need.value})
         settings = cls(
@@ -119,7 +119,8 @@ class AwsSettings:
             log_level=variables.optional("REZ_LOG_LEVEL", _one_of(*LEVELS), "info"),
         )
         if variables.problems:
-            raise Invalid.of(variables.problems)
+            text = " ".join(problem.message for problem in variables.problems)
+            raise Invalid(f"The function's environment is wrong. {text}", problems=variables.problems)
         return settings
 
 
