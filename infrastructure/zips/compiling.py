@@ -15,9 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import cache_from_source
 from pathlib import Path
 
-IN_THE_FUNCTION = "/var/task"
-"""Where Lambda unpacks a zip: what tracebacks name."""
-
 AT_ONCE = 2
 
 
@@ -53,7 +50,7 @@ def _compile_here(root: Path, files: Iterable[str]) -> None:
         py_compile.compile(
             str(root / file),
             cfile=str(byte_code_of(root / file)),
-            dfile=f"{IN_THE_FUNCTION}/{file}",
+            dfile=file,  # not where it was staged; Python puts in where it is imported from
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
             quiet=2,
         )

@@ -125,8 +125,8 @@ def output(
 ) -> str:
     """What ``code`` prints in a new interpreter that sees ``directories`` and no others.
 
-    It runs in the first of them, with ``told`` for an environment. Raises CalledProcessError, with the standard
-    error, when it fails.
+    It runs in the first of them, with ``told`` for an environment. Raises CalledProcessError, with the
+    standard error, when it fails.
     """
     command = [
         sys.executable,

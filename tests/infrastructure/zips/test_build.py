@@ -1,0 +1,184 @@
+"""The zips that a build writes, each imported with nothing beside it but what the runtime has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from infrastructure.zips.building import ACTIONS_FILE, Built, build
+from infrastructure.zips.functions import FUNCTIONS
+from infrastructure.zips.installing import ROOT
+from infrastructure.zips.timing import IN_LAMBDA, install_runtime, output, unpacked
+
+NAMES = [function.name for function in FUNCTIONS]
+PLUGIN = ROOT / "examples" / "disk-watch"
+ACTIONS = """
+actions:
+  greet:
+    url: https://example.org/greet
+"""
+ONE = tuple(function for function in FUNCTIONS if function.name == "sweep")
+
+# None of a function's: what only one machine or a desk needs, what tests need, what the runtime has.
+NEVER = {
+    "apsw",
+    "boto3",
+    "botocore",
+    "click",
+    "hypothesis",
+    "infrastructure",
+    "ministack",
+    "pulumi",
+    "pytest",
+    "rich",
+    "s3transfer",
+    "tests",
+    "typer",
+    "uvicorn",
+    "uvloop",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """One build, unpacked, and the runtime's own libraries."""
+
+    directory: Path
+    built: Mapping[str, Built]
+    functions: Mapping[str, Path]
+    runtime: Path
+
+    def run(self, name: str, code: str, told: Mapping[str, str] = IN_LAMBDA) -> str:
+        """What ``code`` prints with one function's zip and the runtime, and nothing else."""
+        return output(code, self.functions[name], self.runtime, told=told)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    directory = tmp_path_factory.mktemp("zips")
+    built = {one.function.name: one for one in build(directory)}
+    install_runtime(directory / "runtime")
+    functions = unpacked({name: one.path for name, one in built.items()}, directory / "unpacked")
+    return World(directory, built, functions, directory / "runtime")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_starts_with_its_zip_and_the_runtime_alone(world: World, name: str) -> None:
+    code = f"from rez_agent.aws.lambdas.{name} import handler\nprint(callable(handler))"
+    assert world.run(name, code) == "True\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_starts_from_byte_code(world: World, name: str) -> None:
+    """Whatever is imported from the zip has its byte code there, in the place and form that Python takes."""
+    code = f"""
+import os
+import rez_agent.aws.lambdas.{name}
+files = [m.__spec__ for m in sys.modules.values() if getattr(m, "__spec__", None)]
+ours = [s for s in files if (s.origin or "").startswith(os.getcwd()) and s.origin.endswith(".py")]
+print(len(ours), *(s.origin for s in ours if not os.path.exists(s.cached)))
+"""
+    count, *without = world.run(name, code).split()
+    assert int(count) > 100
+    assert without == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_carries_nothing_that_it_does_not_run(world: World, name: str) -> None:
+    inside = zipfile.ZipFile(world.built[name].path).namelist()
+    tops = {file.split("/")[0].removesuffix(".py") for file in inside}
+    allowed = {"click"} if name == "processor" else set()  # apprise asks for it
+    assert tops & (NEVER - allowed) == set()
+    assert not [file for file in inside if "/tests/" in file or file.endswith((".pyi", ".c", ".pyx"))]
+    assert not [file for file in inside if file.startswith(("rez_agent/cli", "rez_agent/local"))]
+
+
+def test_only_the_processor_carries_what_performs_actions(world: World) -> None:
+    carrying = {name for name, one in world.built.items() if {"aiohttp", "apprise"} & one.libraries.keys()}
+    assert carrying == {"processor"}
+    assert "fastapi" not in world.built["processor"].libraries
+
+
+def test_the_processor_can_perform_what_it_imports_late(world: World) -> None:
+    code = "import apprise.plugins, jinja2, jsonschema, structlog, yaml, rez_agent.actions.sender\nprint(1)"
+    assert world.run("processor", code) == "1\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_has_the_zones_of_its_own_database(world: World, name: str) -> None:
+    code = """
+import tzdata, zoneinfo
+zoneinfo.reset_tzpath(to=[])
+print(zoneinfo.ZoneInfo("America/New_York"), tzdata.__file__)
+"""
+    zone, file = world.run(name, code).split()
+    assert zone == "America/New_York"
+    assert Path(file).is_relative_to(world.functions[name])
+
+
+def test_two_builds_are_identical(world: World, tmp_path: Path) -> None:
+    (again,) = build(tmp_path, functions=ONE)
+    assert again.path.read_bytes() == world.built["sweep"].path.read_bytes()
+
+
+def test_a_file_of_actions_and_plugins_go_in(world: World, tmp_path: Path) -> None:
+    actions = tmp_path / "mine.yaml"
+    actions.write_text(ACTIONS)
+    (built,) = build(tmp_path / "out", actions=actions, plugins=[str(PLUGIN)], functions=ONE)
+    functions = unpacked({"sweep": built.path}, tmp_path / "unpacked")
+    assert (functions["sweep"] / ACTIONS_FILE).read_text() == ACTIONS
+    code = "from rez_agent.actions.custom import installed_actions\nprint(installed_actions())"
+    assert "<function disk_space" in output(code, functions["sweep"], world.runtime)
+
+
+def refusal(tmp_path: Path, *arguments: str) -> str:
+    """What ``make build`` says to arguments that it can't use; it exits with 2 and writes nothing."""
+    command = [sys.executable, "-m", "infrastructure.build", "--directory", str(tmp_path / "out"), *arguments]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not list(tmp_path.glob("out/*"))
+    return done.stderr
+
+
+def test_a_plugin_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "--plugins", f"{tmp_path}/none-1.0-py3-none-any.whl")
+    assert told.startswith("build: PLUGINS names ")
+    assert "no such file" in told
+
+
+def test_a_plugin_that_no_wheel_can_be_had_for_is_refused(tmp_path: Path) -> None:
+    wheel(tmp_path / "odd-1.0-cp38-cp38-win32.whl", "odd")
+    told = refusal(tmp_path, "--plugins", str(tmp_path / "odd-1.0-cp38-cp38-win32.whl"))
+    assert "can't be installed" in told
+    assert "odd" in told
+
+
+def test_a_package_without_a_custom_action_is_refused(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "--plugins", str(wheel(tmp_path / "plain-1.0-py3-none-any.whl", "plain")))
+    assert "plain, which has no custom action: its metadata declares no entry point in the group" in told
+
+
+def test_a_faulty_file_of_actions_is_refused_with_all_its_faults(tmp_path: Path) -> None:
+    (tmp_path / "actions.yaml").write_text("actions:\n  a b: 1\nfoo: 2\n")
+    told = refusal(tmp_path, "--actions", str(tmp_path / "actions.yaml"))
+    assert "line 2" in told
+    assert "line 3" in told
+
+
+def wheel(path: Path, name: str) -> Path:
+    """A wheel of a package that holds nothing."""
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        tag = path.stem.removeprefix(f"{name}-1.0-")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+        archive.writestr(
+            f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
+        )
+    return path
