@@ -12,7 +12,7 @@ from infrastructure.aws_local.process import Endpoint, emulator
 
 from rez_agent.aws.names import Names
 from rez_agent.aws.settings import AwsSettings
-from rez_agent.aws.tables import TABLES, TTL, Index, Key, Table
+from rez_agent.aws.tables import TABLES, Index, Key, Table
 from rez_agent.domain.schedule import TargetType
 
 _numbers = itertools.count(1)
@@ -111,7 +111,8 @@ class Stage:
 
 
 def make_table(dynamodb: Any, table: Table, name: str) -> None:
-    """Create a table as :mod:`rez_agent.aws.tables` describes it."""
+    """Create a table as :mod:`rez_agent.aws.tables` describes it, but for TTL: the emulator would take away
+    by its own clock what a test's clock keeps."""
     by_kind: dict[str, list[dict[str, Any]]] = {"LocalSecondaryIndexes": [], "GlobalSecondaryIndexes": []}
     for index in table.indexes:
         kind = "LocalSecondaryIndexes" if index.local else "GlobalSecondaryIndexes"
@@ -122,9 +123,6 @@ def make_table(dynamodb: Any, table: Table, name: str) -> None:
         KeySchema=_key_schema(table.key),
         AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in table.attributes],
         **{kind: indexes for kind, indexes in by_kind.items() if indexes},
-    )
-    dynamodb.update_time_to_live(
-        TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL}
     )
 
 
