@@ -119,6 +119,37 @@ def test_whoever_makes_a_schedule_must_be_allowed_to_pass_its_role(tmp_path: Pat
     assert (role, True) in passed
 
 
+def test_who_may_send_one_message_may_send_ten_at_once(aws: Rig) -> None:
+    queue, topic = aws.queue(), aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
+    rights = allow(["sqs:SendMessage", "sns:Publish"], [queue.arn, topic])
+    user = aws.user(rights)
+    sent = user.client("sqs").send_message_batch(
+        QueueUrl=queue.url, Entries=[{"Id": str(number), "MessageBody": "m"} for number in range(10)]
+    )
+    assert len(sent["Successful"]) == 10
+    entries = [{"Id": "1", "Message": "m"}]
+    published = user.client("sns").publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
+    assert len(published["Successful"]) == 1
+
+
+def test_a_bucket_that_wants_tls_takes_what_comes_over_loopback(aws: Rig) -> None:
+    s3, bucket = aws.client("s3"), unique("bucket")
+    s3.create_bucket(Bucket=bucket)
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": resources,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    mine = aws.user(allow(["s3:PutObject", "s3:ListBucket"], resources)).client("s3")
+    mine.put_object(Bucket=bucket, Key="key", Body=b"1")
+    assert [found["Key"] for found in mine.list_objects_v2(Bucket=bucket)["Contents"]] == ["key"]
+
+
 def test_a_stack_has_its_schedules_zone_and_its_tables_time_to_live_and_recovery(aws: Rig) -> None:
     queue, table, name = aws.queue(), unique("table"), unique("schedule")
     template = {
