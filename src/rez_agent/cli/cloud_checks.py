@@ -172,7 +172,7 @@ def timeouts(name: str, lines: Iterable[str]) -> Iterator[Finding]:
         text = f"{name} ran out of time {counted(len(found), 'time')} within a day, after {found[-1][1]} s."
         remedy = (
             "What it did is whole or undone, and is done again. If it goes on: give it more time or memory "
-            "(pulumi config set --path 'memory.FUNCTION' 1769), and look for throttling below."
+            "(pulumi config set memory '{\"FUNCTION\": 1769}'), and look for throttling below."
         )
         yield problem("logs", text, remedy)
 
