@@ -117,7 +117,7 @@ class AwsStepped:
             threads=1,
         ).minute()
 
-    def reconcile(self, *, time_left: Callable[[], float] = lambda: 900.0) -> dict[str, int]:
+    def reconcile(self, *, time_left: Callable[[], float] = lambda: 900.0, page: int = 100) -> dict[str, int]:
         """The reconcile of an hour."""
         return Reconcile(
             self.do,
@@ -126,6 +126,7 @@ class AwsStepped:
             metrics=self.metrics,
             lists=TokenBucket(1_000),
             time_left=time_left,
+            page=page,
         ).hour()
 
     def claim(self) -> list[Claimed]:

@@ -127,7 +127,7 @@ class _Pass:
 
 class Reconcile:
     """What is done each hour. ``time_left`` gives the seconds that the function still has; ``lists`` keeps
-    ListSchedules below its quota."""
+    ListSchedules below its quota; ``page`` is how much is read at a time, 100 at most."""
 
     def __init__(
         self,
@@ -138,7 +138,9 @@ class Reconcile:
         metrics: AwsMetrics,
         lists: TokenBucket,
         time_left: Callable[[], float],
+        page: int = PAGE,
     ) -> None:
+        self._page = page
         self._run = run
         self._armer = armer
         self._clock = clock
@@ -180,7 +182,7 @@ class Reconcile:
             self._lists.take(PATIENCE_SECONDS)
             try:
                 answer = self._armer.client.list_schedules(
-                    GroupName=self._armer.wiring.group, MaxResults=PAGE, **token
+                    GroupName=self._armer.wiring.group, MaxResults=self._page, **token
                 )
             except (ClientError, BotoCoreError) as error:
                 raise Unavailable(f"EventBridge Scheduler can't be listed: {reason_of(error)}") from error
@@ -213,7 +215,7 @@ class Reconcile:
         """Look at every row of the slice; False if time ran out before the last one."""
         after: Key | None = None if the_pass.cursor.after is None else (the_pass.cursor.after,)
         while True:
-            rows, after = self._run(partial(_page, after=after))
+            rows, after = self._run(partial(_page, after=after, limit=self._page))
             for row in rows:
                 if the_pass.concerns(row["id"]):
                     self._guarded(the_pass, row)
@@ -278,8 +280,9 @@ class Reconcile:
     def _make_good(self, the_pass: _Pass, schedule: Schedule, since: datetime | None) -> None:
         first = schedule.next_run
         assert first is not None  # it may owe something
-        from_ = max(first, since or the_pass.until - DELIVERED_WITHIN)
-        until = the_pass.until - (told_within(schedule) - LOOK_AFTER)
+        window = told_within(schedule) - LOOK_AFTER
+        from_ = max(first, (since or the_pass.until - DELIVERED_WITHIN) - window)
+        until = the_pass.until - window
 
         def do(ports: AwsPorts) -> int:
             now = ports.clock.now()
@@ -308,10 +311,10 @@ class Reconcile:
     def _orphans(self, the_pass: _Pass) -> None:
         """Delete what has no row. A row that is there was looked at before, or is younger than the pass."""
         names = list(the_pass.listed)
-        for start in range(0, len(names), PAGE):
-            keys: list[Key] = [(name,) for name in names[start : start + PAGE]]
+        for start in range(0, len(names), self._page):
+            keys: list[Key] = [(name,) for name in names[start : start + self._page]]
             rows = self._run(partial(_rows_of, keys=keys))
-            for name in names[start : start + PAGE]:
+            for name in names[start : start + self._page]:
                 if (name,) not in rows and self._time_left() > TIME_KEPT_SECONDS:
                     self._delete(the_pass, name)
 
@@ -327,8 +330,8 @@ class Reconcile:
             log.warning("reconcile_mended", action="reconcile_mended", kind="orphaned", schedule_id=name)
 
 
-def _page(ports: AwsPorts, *, after: Key | None) -> tuple[list[Item], Key | None]:
-    return ports.unit.scan(SCHEDULES, after=after, limit=PAGE)
+def _page(ports: AwsPorts, *, after: Key | None, limit: int) -> tuple[list[Item], Key | None]:
+    return ports.unit.scan(SCHEDULES, after=after, limit=limit)
 
 
 def _rows_of(ports: AwsPorts, *, keys: list[Key]) -> dict[Key, Item]:
