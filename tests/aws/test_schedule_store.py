@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -230,6 +231,19 @@ def test_two_creates_of_one_name_at_once_are_one_and_a_conflict(host: AwsStepped
     with pytest.raises(Conflict) as refused:
         add(host, schedule_of(schedule_id="sch_2"))
     assert refused.value.code == "name_taken"
+
+
+def test_of_many_at_once_each_name_is_taken_once_and_all_are_counted(host: AwsStepped) -> None:
+    def create(number: int) -> int:
+        try:
+            add(host, schedule_of(f"s{number % 10}", schedule_id=f"sch_{number}"))
+        except Conflict:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(4) as pool:
+        made = sum(pool.map(create, range(40)))
+    assert made == host.do(lambda ports: ports.schedules.living("ann")) == len(listed(host).items) == 10
 
 
 def test_a_renamed_schedule_is_found_by_its_new_name_and_the_old_one_is_free(host: AwsStepped) -> None:
