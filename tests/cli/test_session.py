@@ -68,7 +68,7 @@ def test_all_that_is_wrong_is_told_with_its_place(capsys: pytest.CaptureFixture[
 def test_without_a_key_the_error_says_where_to_give_one(capsys: pytest.CaptureFixture[str]) -> None:
     with loopback(lambda _: problem(401, "unauthenticated")) as server:
         assert main(["list", "--url", server.url]) == 1
-    assert "REZ_API_KEY" in capsys.readouterr().err
+    assert "REZ_KEY" in capsys.readouterr().err
 
 
 def test_programs_get_the_problem_as_it_came_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_common_options_stand_before_or_behind_the_command(arguments: list[str])
 def test_the_environment_says_where_and_with_which_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with loopback(lambda _: Reply(document=EMPTY)) as server:
         monkeypatch.setenv("REZ_URL", server.url)
-        monkeypatch.setenv("REZ_API_KEY", "rez_env")
+        monkeypatch.setenv("REZ_KEY", "rez_env")
         assert main(["list"]) == 0
     assert server.asked[0].headers["authorization"] == "Bearer rez_env"
 

@@ -369,7 +369,7 @@ def test_keys_close_the_server_and_open_it_to_those_who_have_one(tmp_path: Path)
     with served(tmp_path / "data") as cli:
         token = cli.ok("keys", "create", "me", "--scope", "read", *here).out.strip()
         eventually(lambda: cli("list").code == 1, DEADLINE, "the server asks for a key", every=0.2)
-        assert "REZ_API_KEY" in cli("list").err
+        assert "REZ_KEY" in cli("list").err
         assert cli.ok("--key", token, "list", "--json").document["items"] == []
         write = cli("create", "x", FAR, "--notify", "log", "--message", "hi", "--key", token)
         assert write.code == 1

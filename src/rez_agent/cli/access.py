@@ -71,7 +71,7 @@ def create_key(
         return DONE
     print(token)
     session.note(
-        f"This is {key.name}'s key, scope {key.scope}; it is shown this once. Use it: export REZ_API_KEY=..."
+        f"This is {key.name}'s key, scope {key.scope}; it is shown this once. Use it: export REZ_KEY=..."
     )
     session.note(_meant_for(data_dir, stage))
     return DONE

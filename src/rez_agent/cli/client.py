@@ -210,9 +210,7 @@ def checked_key(key: str | None) -> str | None:
     if key is None or not key.strip():
         return None
     if not all("!" <= character <= "~" for character in key.strip()):
-        raise Invalid(
-            "The key has characters that no key has: compare --key or REZ_API_KEY.", code="invalid_key"
-        )
+        raise Invalid("The key has characters that no key has: compare --key or REZ_KEY.", code="invalid_key")
     return key.strip()
 
 

@@ -17,7 +17,7 @@ def schedule_names(incomplete: str) -> list[str]:
     try:
         client = Client(
             os.environ.get("REZ_URL") or DEFAULT_URL,
-            os.environ.get("REZ_API_KEY"),
+            os.environ.get("REZ_KEY"),
             timeout=PATIENCE_SECONDS,
         )
         page = client.page(

@@ -37,7 +37,7 @@ def common(
     ] = DEFAULT_URL,
     key: Annotated[
         str | None,
-        typer.Option("--key", metavar="KEY", envvar="REZ_API_KEY", show_envvar=True, help="The API key."),
+        typer.Option("--key", metavar="KEY", envvar="REZ_KEY", show_envvar=True, help="The API key."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")] = False,
     _shown: Annotated[

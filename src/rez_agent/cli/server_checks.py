@@ -63,7 +63,7 @@ def access(client: Client) -> Finding:
         if error.status not in (401, 403):
             raise
         remedy = (
-            "Give a key (REZ_API_KEY), or make one: rez-agent keys create NAME on the server's machine, "
+            "Give a key (REZ_KEY), or make one: rez-agent keys create NAME on the server's machine, "
             "with --stage STAGE for one on AWS."
         )
         return problem("access", error.message, remedy)

@@ -25,7 +25,7 @@ DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes: it was done; it failed (unreachable, refused, an execution failed); it was asked wrongly."""
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The server's address (or REZ_URL).")]
-Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="The API key (better in REZ_API_KEY).")]
+Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="The API key (better in REZ_KEY).")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 
@@ -163,7 +163,7 @@ def tell_error(session: Session, error: RezError) -> None:
 def error_lines(error: RezError) -> list[str]:
     """An error for people: one line for each thing that is wrong."""
     if isinstance(error, Refused) and error.status == 401:
-        return [f"error: {error.message}", "Here a key is given as --key KEY, or better in REZ_API_KEY."]
+        return [f"error: {error.message}", "Here a key is given as --key KEY, or better in REZ_KEY."]
     if len(error.problems) > 1:
         return [f"error: {len(error.problems)} things are wrong:", *(f"  {_line(p)}" for p in error.problems)]
     return [f"error: {_line(error.problems[0])}"]
