@@ -64,7 +64,7 @@ synth: setup-development ## Write the CloudFormation template of STAGE (dev) to 
 
 .PHONY: aws-local
 aws-local: build ## Run a whole AWS on AWS_LOCAL_PORT (a free one) of this machine, the stack deployed to it
-	@$(BIN)/python -m infrastructure.aws_local --port "$(AWS_LOCAL_PORT)" $(ARGS)
+	@exec $(BIN)/python -m infrastructure.aws_local --port "$(AWS_LOCAL_PORT)" $(ARGS)
 
 .PHONY: lock
 lock: setup-development ## Write the lock files anew from pyproject.toml (ARGS="--upgrade" to move versions)
