@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -384,6 +385,29 @@ def test_rows_with_large_payloads_count_for_more(host: AwsStepped) -> None:
     with pytest.raises(Unsupported):
         listed(host, gathered=100, order="next_run")
     assert len(listed(host, gathered=300, order="next_run").items) == 9
+
+
+def test_a_list_by_name_reads_few_more_rows_than_it_shows_and_many_at_once_where_it_filters(
+    host: AwsStepped,
+) -> None:
+    add(host, *(schedule_of(f"s{n:02}", tags=["x"] * (n == 70)) for n in range(80)))
+    batches: list[int] = []
+
+    def count(params: dict[str, Any], **_: Any) -> None:
+        (asked,) = json.loads(params["body"])["RequestItems"].values()
+        batches.append(len(asked["Keys"]))
+
+    events = client("dynamodb").meta.events
+    events.register("before-call.dynamodb.BatchGetItem", count)
+    try:
+        shown = listed(host, owner="ann", order="name", limit=2)
+        living, batches[:] = batches[-1], batches[:-1]
+        plain, batches[:] = list(batches), []
+        found = listed(host, owner="ann", order="name", limit=2, tag="x")
+    finally:
+        events.unregister("before-call.dynamodb.BatchGetItem", count)
+    assert (names(shown), living, plain) == (["s00", "s01"], SHARDS, [4])
+    assert (names(found), batches) == (["s70"], [80])
 
 
 @pytest.mark.parametrize("query", [{}, {"order": "-name"}, {"tag": "x"}, {"finished": False}], ids=str)

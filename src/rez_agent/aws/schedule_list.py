@@ -187,14 +187,18 @@ class ScheduleList:
 
     def _along_names(self, after: _Position | None) -> Iterator[_Row]:
         """The rows of an owner's living schedules whose names may match, by name."""
-        limit = self._query.limit + 1 if not self._filters_nothing else KEYS_AT_ONCE
-        for names in _slices(self._names_after(after), min(limit, KEYS_AT_ONCE)):
+        for names in _slices(self._names_after(after), self._names_at_once):
             keys = {row["schedule_id"]: (row["sk"], row["schedule_id"]) for row in names}
             rows = self._unit.get_all(SCHEDULES, [(schedule_id,) for schedule_id in keys])
             for schedule_id, position in keys.items():
                 item = rows.get((schedule_id,))
                 if item is not None and (after is None or self._is_after(position, after)):
                     yield position, item
+
+    @property
+    def _names_at_once(self) -> int:
+        """How many schedules are read at once by their names: no more than are shown, if each is."""
+        return KEYS_AT_ONCE if self._filters_narrowly else min(self._query.limit + 2, KEYS_AT_ONCE)
 
     def _names_after(self, after: _Position | None) -> Iterator[Item]:
         low, high = self._name_bounds(after)
@@ -206,6 +210,7 @@ class ScheduleList:
             values={":pk": f"name#{self._query.owner}", ":low": low, ":high": high},
             ScanIndexForward=not self._down,
             ConsistentRead=True,
+            Limit=10 * self._names_at_once,
         )
 
     def _name_bounds(self, after: _Position | None) -> tuple[str, str]:
