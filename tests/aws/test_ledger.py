@@ -161,9 +161,7 @@ def test_the_first_written_of_two_with_one_id_counts(host: AwsStepped) -> None:
 
 
 def attempt_of(number: int, text: str) -> Attempt:
-    return Attempt(
-        number, NOON, NOON, "failed", "status" * 10, error=text, response_status=503, response=text[:4_096]
-    )
+    return Attempt(number, NOON, NOON, "failed", text, error=text, response_status=503, response=text[:4_096])
 
 
 def size_of(item: Item) -> int:

@@ -52,8 +52,10 @@ ATTEMPTS_KEPT = 200
 ERROR_BYTES = 800
 RESPONSE_BYTES = 8_192
 LAST_ERROR_BYTES = 4_096
-"""What an attempt's error and response, and the item's own error, take at most as JSON, where a control
-character takes six bytes: with :data:`ATTEMPTS_KEPT` and an inline payload an item stays below 370 KB."""
+CODE_BYTES = 100
+"""What an attempt's error and response, the item's own error and either's code take at most as JSON, where a
+control character takes six bytes: with :data:`ATTEMPTS_KEPT` and an inline payload an item stays below
+370 KB."""
 
 _INSTANTS = (
     "scheduled_time",
@@ -204,6 +206,7 @@ def _attempt_text(attempt: Attempt) -> str:
     values = asdict(attempt) | {
         "started_at": stamp(attempt.started_at),
         "finished_at": stamp(attempt.finished_at),
+        "code": fitting(attempt.code, CODE_BYTES),
         "error": None if error is None else fitting(error, ERROR_BYTES),
         "response": kept,
         "response_truncated": attempt.response_truncated or kept != response,

@@ -24,6 +24,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from rez_agent.aws.execution_items import (
+    CODE_BYTES,
     HELD,
     LANES,
     LAST_ERROR_BYTES,
@@ -295,7 +296,7 @@ def _concluded(item: Item, ended: Concluded) -> Item:
         finished_at=attempt.finished_at if asked or not again else None,
         tries=ended.tries,
         dead_letter=ended.dead_letter,
-        code=attempt.code,
+        code=fitting(attempt.code, CODE_BYTES),
         error=None if attempt.error is None else fitting(attempt.error, LAST_ERROR_BYTES),
         response_status=attempt.response_status,
         reason=reason.value if reason else None,
