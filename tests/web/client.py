@@ -12,14 +12,13 @@ from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from prometheus_client import CollectorRegistry
 
 from rez_agent.local.build import build
 from rez_agent.local.database import locked
 from rez_agent.local.settings import LocalSettings
-from rez_agent.web.app import create_app
+from rez_agent.web.app import RestApi, create_app
 from rez_agent.web.settings import WebSettings
 
 T = TypeVar("T")
@@ -102,7 +101,7 @@ class Server:
 
 
 async def ask(
-    app: FastAPI, method: str, target: str, body: bytes, headers: Mapping[str, str]
+    app: RestApi, method: str, target: str, body: bytes, headers: Mapping[str, str]
 ) -> tuple[Answer, str | None]:
     """One request to an ASGI application, and the path of the route that had it."""
     parts = urlsplit(target)

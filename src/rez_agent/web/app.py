@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from rez_agent.ports import Host
@@ -21,8 +21,16 @@ from rez_agent.web.routes import operations
 from rez_agent.web.settings import WebSettings
 
 
-class RestApi(FastAPI):
-    """FastAPI with few layers: each route answers its own errors, so only what the router refuses is left."""
+class RestApi(Starlette):
+    """Starlette with few layers: each route answers its own errors, so only what the router refuses is left.
+
+    ``openapi`` makes the document.
+    """
+
+    def __init__(self, openapi: Callable[[], dict[str, Any]]) -> None:
+        super().__init__()
+        self.router.redirect_slashes = False
+        self.openapi = openapi
 
     def build_middleware_stack(self) -> ASGIApp:
         """The router, behind the middleware that was added."""
@@ -39,23 +47,22 @@ def create_app(
     registry: CollectorRegistry,
     refresh_metrics: Callable[[], None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
-) -> FastAPI:
+) -> RestApi:
     """The REST API over ``host``.
 
     ``registry`` is what /metrics shows, after ``refresh_metrics``; the HTTP ones are added to it.
     ``monotonic``: seconds that never run back. It starts and stops nothing: the host's life is its
     composition root's.
     """
-    app = RestApi(title="rez-agent", version=settings.version, openapi_url=None, redirect_slashes=False)
-    api = Api(host, settings, Gate(host, settings, monotonic))
     table: tuple[Operation, ...] = ()
 
     def document() -> dict[str, Any]:
-        return openapi_document(app.routes, table, settings.version)
+        return openapi_document(table, settings.version)
 
+    app = RestApi(document)
+    api = Api(host, settings, Gate(host, settings, monotonic))
     table = operations(Exposition(registry, refresh_metrics), Pages(document))
     for operation in table:
         app.router.routes.append(route(api, operation))
-    app.openapi = document  # type: ignore[method-assign]
     app.add_middleware(Metered, metrics=HttpMetrics(registry), monotonic=monotonic)
     return app

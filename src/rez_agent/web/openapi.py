@@ -1,4 +1,8 @@
-"""The OpenAPI document: FastAPI's, completed from the table of operations."""
+"""The OpenAPI document: FastAPI's, completed from the table of operations.
+
+FastAPI is imported when the document is asked for: it takes as long to import as the rest of the application,
+and the routes themselves do without it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from rez_agent.web.errors import PROBLEM_JSON
@@ -30,12 +34,16 @@ _TAGS = [
 ]
 
 
-def openapi_document(
-    routes: Sequence[BaseRoute], operations: Sequence[Operation], version: str
-) -> dict[str, Any]:
+def openapi_document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     """The whole document."""
+    from fastapi.openapi.utils import get_openapi  # noqa: PLC0415 - see above
+
     document = get_openapi(
-        title="rez-agent", version=version, description=_DESCRIPTION, tags=_TAGS, routes=routes
+        title="rez-agent",
+        version=version,
+        description=_DESCRIPTION,
+        tags=_TAGS,
+        routes=[_route(operation) for operation in operations],
     )
     for operation in operations:
         document["paths"][operation.path][operation.method.lower()] |= _documented(operation)
@@ -50,6 +58,31 @@ def openapi_document(
         },
     }
     return document
+
+
+def _route(operation: Operation) -> BaseRoute:
+    """The operation as FastAPI knows routes. It is never served."""
+    from fastapi.routing import APIRoute  # noqa: PLC0415 - see above
+
+    first = min(operation.answers)
+    return APIRoute(
+        operation.path,
+        _nowhere,
+        methods=[operation.method],
+        name=operation.name,
+        operation_id=operation.name,
+        summary=operation.summary,
+        description=operation.description or operation.summary,
+        tags=[operation.tag],
+        status_code=first,
+        response_description=operation.answers[first].description,
+        response_class=Response,
+        response_model=None,
+    )
+
+
+def _nowhere() -> None:
+    """What a route that is only documented leads to."""
 
 
 def _documented(operation: Operation) -> dict[str, Any]:

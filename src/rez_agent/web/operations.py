@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
@@ -92,11 +92,12 @@ class Operation:
         return sorted(found)
 
 
-class DirectRoute(APIRoute):
-    """A route whose endpoint reads the request itself: FastAPI documents it and steps out of its way."""
+class DirectRoute(Route):
+    """A route whose endpoint reads the request itself, and which serves its own method alone."""
 
-    def __init__(self, path: str, endpoint: Endpoint, **documented: Any) -> None:
-        super().__init__(path, endpoint, **documented)
+    def __init__(self, path: str, endpoint: Endpoint, method: str, name: str) -> None:
+        super().__init__(path, endpoint, methods=[method], name=name)
+        self.methods = {method}
 
         async def app(scope: ASGIScope, receive: Receive, send: Send) -> None:
             response = await endpoint(Request(scope, receive, send))
@@ -104,24 +105,15 @@ class DirectRoute(APIRoute):
 
         self.app = app
 
+    def matches(self, scope: ASGIScope) -> tuple[Match, ASGIScope]:
+        """As Starlette has it; whoever is around the router learns which route it was."""
+        match, found = super().matches(scope)
+        return match, {**found, "route": self}
+
 
 def route(api: Api, operation: Operation) -> DirectRoute:
     """The route of ``operation``."""
-    first = min(operation.answers)
-    return DirectRoute(
-        operation.path,
-        endpoint(api, operation),
-        methods=[operation.method],
-        name=operation.name,
-        operation_id=operation.name,
-        summary=operation.summary,
-        description=operation.description or operation.summary,
-        tags=[operation.tag],
-        status_code=first,
-        response_description=operation.answers[first].description,
-        response_class=Response,
-        response_model=None,
-    )
+    return DirectRoute(operation.path, endpoint(api, operation), operation.method, operation.name)
 
 
 def endpoint(api: Api, operation: Operation) -> Endpoint:
