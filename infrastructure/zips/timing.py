@@ -1,8 +1,8 @@
 """How long a function takes to import, beside what every function on AWS pays: boto3 and one client.
 
 Each is timed in a process of its own, in turns, with the interpreter's isolation on: nothing can be imported
-but the zip's content and the runtime's own libraries. The time is that of the statement alone; byte code is
-there for both.
+but the zip's content and the runtime's own libraries. Counted is the processor's time for the statement: it
+waits for nothing, and so a busy machine gives the same ratios as an idle one. Byte code is there for both.
 """
 
 from __future__ import annotations
@@ -54,16 +54,19 @@ IN_LAMBDA = {**ENVIRONMENT, "AWS_LAMBDA_FUNCTION_NAME": "function"}
 _SEEING = "import sys\nsys.path[:0] = {directories}\n"
 _TIMED = """
 import time
-begun = time.perf_counter()
+begun = time.process_time()
 exec(sys.argv[1])
-print(time.perf_counter() - begun)
+print(time.process_time() - begun)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds by turn. ``baseline``: boto3 with one client. ``imports``: a function's module, by name.
-    ``starts``: the same where Lambda starts it, so that it also makes its clients and whatever it needs."""
+    """The processor's seconds, by turn.
+
+    ``baseline``: boto3 with one client. ``imports``: a function's module, by name.
+    ``starts``: the same where Lambda starts it, so that it also makes its clients and whatever it needs.
+    """
 
     baseline: tuple[float, ...]
     imports: Mapping[str, tuple[float, ...]]
@@ -116,7 +119,7 @@ def time_imports(functions: Mapping[str, Path], runtime: Path, turns: int) -> Ti
 
 
 def seconds(statement: str, *directories: Path, told: Mapping[str, str] = ENVIRONMENT) -> float:
-    """The seconds that ``statement`` takes in a new interpreter that sees ``directories`` and no others."""
+    """The processor's seconds for ``statement`` in a new interpreter that sees ``directories`` alone."""
     return float(output(_TIMED, *directories, told=told, arguments=(statement,)).splitlines()[-1])
 
 
