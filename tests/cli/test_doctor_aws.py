@@ -403,6 +403,29 @@ def test_iam_simulates_what_a_role_lacks(inspection: Inspection) -> None:
     assert [denial.action for denial in found if denial.role == role] == ["iam:PassRole"]
 
 
+@pytest.mark.parametrize(
+    ("service", "lacking"), [("scheduler.amazonaws.com", []), ("lambda.amazonaws.com", ["iam:PassRole"])]
+)
+def test_a_right_to_pass_the_role_counts_for_eventbridge_scheduler_alone(
+    inspection: Inspection, service: str, lacking: list[str]
+) -> None:
+    name, account = f"passes-to-{service}", endpoint().account
+    trusted = json.dumps(trusting({"Service": "lambda.amazonaws.com"}))
+    role = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+    passing = {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": f"arn:aws:iam::{account}:role/{inspection.ask.names.execution_role}",
+        "Condition": {"StringEquals": {"iam:PassedToService": service}},
+    }
+    keeping = {"Effect": "Allow", "Action": ["scheduler:*"], "Resource": "*"}
+    document = json.dumps({"Statement": [passing, keeping]})
+    client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document)
+    who = Identity(account, f"arn:aws:iam::{account}:root", "us-east-1")
+    found = inspection.deployed.denials(who, [function(role=role)])
+    assert [denial.action for denial in found if denial.role == role] == lacking
+
+
 def at_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in endpoint().environment().items():
         monkeypatch.setenv(name, value)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from rez_agent.aws.asking import Asking, Identity, arn
@@ -193,7 +194,49 @@ class Deployed:
             Denial(role, result["EvalActionName"], resource)
             for result in results
             if result["EvalDecision"] != "allowed"
+            and not (_of_nobody_else(result) and self._allows(role, result["EvalActionName"], resource))
         ]
+
+    def _allows(self, role: str, action: str, resource: str) -> bool:
+        """Whether a policy in the role itself allows it, where it is EventBridge Scheduler that is passed."""
+        iam, name = self._ask.client("iam"), role.rpartition("/")[2]
+        listed = self._ask.found(iam.list_role_policies, RoleName=name)
+        for policy in [] if listed is None else listed["PolicyNames"]:
+            document = self._ask.asked(iam.get_role_policy, RoleName=name, PolicyName=policy)[
+                "PolicyDocument"
+            ]
+            if any(_covers(statement, action, resource) for statement in _statements(document)):
+                return True
+        return False
+
+
+def _of_nobody_else(result: Mapping[str, Any]) -> bool:
+    """Whether a denial follows from the role's policies alone: none denies explicitly, nor does a boundary or
+    the organization. If one of them allows the action all the same, the simulation did not weigh its
+    conditions, as an emulator's may not."""
+    others = ("PermissionsBoundaryDecisionDetail", "OrganizationsDecisionDetail")
+    return result["EvalDecision"] == "implicitDeny" and not any(result.get(other) for other in others)
+
+
+def _statements(document: Any) -> list[Mapping[str, Any]]:
+    read = json.loads(document) if isinstance(document, str) else document
+    found = read["Statement"]
+    return [found] if isinstance(found, Mapping) else list(found)
+
+
+def _covers(statement: Mapping[str, Any], action: str, resource: str) -> bool:
+    conditions = str(statement.get("Condition") or "scheduler.amazonaws.com")
+    return (
+        statement["Effect"] == "Allow"
+        and any(fnmatchcase(action.lower(), one.lower()) for one in listed(statement.get("Action")))
+        and any(fnmatchcase(resource, one) for one in listed(statement.get("Resource")))
+        and "scheduler.amazonaws.com" in conditions
+    )
+
+
+def listed(value: Any) -> list[str]:
+    """What a policy gives as one text or as a list of them."""
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def _function_state(what: str, answer: Mapping[str, Any]) -> FunctionState:

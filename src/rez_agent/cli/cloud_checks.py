@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rez_agent.aws.asking import Identity
+from rez_agent.aws.deployed import FunctionState
+from rez_agent.aws.inspection import Inspection
+from rez_agent.aws.underway import Subscription, UnarmedSchedule, Waiting
 from rez_agent.cli.cloud_rights import DENIALS_LOGGED, denials, denied, logged_denials, trust
 from rez_agent.cli.finding import Finding, ok, problem, warning
 from rez_agent.cli.render import clean, counted, length
 from rez_agent.cli.server_checks import never_fires
 from rez_agent.domain.errors import Unavailable
-
-if TYPE_CHECKING:
-    from rez_agent.aws.asking import Identity
-    from rez_agent.aws.deployed import FunctionState
-    from rez_agent.aws.inspection import Inspection
-    from rez_agent.aws.underway import Subscription, UnarmedSchedule, Waiting
 
 LATE = timedelta(minutes=2)
 """How long a schedule may wait to be armed: the sweep looks each minute."""

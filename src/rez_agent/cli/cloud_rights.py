@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rez_agent.aws.asking import Identity
+from rez_agent.aws.deployed import Denial, listed
 from rez_agent.cli.finding import Finding, ok, problem, warning
-
-if TYPE_CHECKING:
-    from rez_agent.aws.asking import Identity
-    from rez_agent.aws.deployed import Denial
 
 DENIALS_LOGGED = '?"not authorized to perform" ?"must allow AWS EventBridge Scheduler to assume"'
 """CloudWatch's filter pattern for a log's lines about denials."""
@@ -76,7 +74,7 @@ def trust(document: Mapping[str, Any] | None, who: Identity) -> Iterator[Finding
         statement
         for statement in statements
         if statement.get("Effect") == "Allow"
-        and "scheduler.amazonaws.com" in _listed((statement.get("Principal") or {}).get("Service"))
+        and "scheduler.amazonaws.com" in listed((statement.get("Principal") or {}).get("Service"))
     ]
     if not named:
         found = denied("rights", "must allow AWS EventBridge Scheduler to assume the role")
@@ -84,10 +82,6 @@ def trust(document: Mapping[str, Any] | None, who: Identity) -> Iterator[Finding
     elif not any(who.account in str(statement.get("Condition", "")) for statement in named):
         text = "The execution role does not say for whose schedules it may be assumed."
         yield warning("rights", text, f"Its trust policy needs aws:SourceAccount {who.account}: {RESTORE}.")
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or ())
 
 
 def denials(found: Iterable[Denial]) -> Iterator[Finding]:
