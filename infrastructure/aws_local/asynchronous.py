@@ -44,10 +44,15 @@ class AsynchronousInvocations:
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[Invocation]] = defaultdict(deque)
         self._running: dict[str, int] = defaultdict(int)
+        self._stopped = False
 
     def submit(self, invocation: Invocation) -> None:
         """Take an invocation; returns at once."""
         self._enqueue(replace(invocation, began=monotonic()))
+
+    def stop(self) -> None:
+        """Begin no more tries; what waits is forgotten, what runs ends by itself."""
+        self._stopped = True
 
     def _enqueue(self, invocation: Invocation) -> None:
         name = invocation.function
@@ -61,7 +66,7 @@ class AsynchronousInvocations:
     def _drain(self, name: str) -> None:
         while True:
             with self._lock:
-                if not self._waiting[name]:
+                if self._stopped or not self._waiting[name]:
                     self._running[name] -= 1
                     return
                 invocation = self._waiting[name].popleft()
@@ -72,7 +77,7 @@ class AsynchronousInvocations:
 
     def _try(self, invocation: Invocation) -> None:
         result = invocation.execute()
-        if not result.get("error"):
+        if self._stopped or not result.get("error"):
             return
         throttled = bool(result.get("throttle"))
         tried = invocation if throttled else replace(invocation, tries=invocation.tries + 1)

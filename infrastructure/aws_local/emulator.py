@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PortTaken as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    with tempfile.TemporaryDirectory(prefix="aws-local-") as home:
+    with tempfile.TemporaryDirectory(prefix="aws-local-", ignore_cleanup_errors=True) as home:
         port = aws.getsockname()[1]
         _isolate(Path(home), port, auth=options.auth)
         asyncio.run(_serve(aws, _beside(port), Path(home), options))

@@ -66,12 +66,13 @@ def apply(home: Path, api_url: str, record: Path | None, *, firing: bool) -> Cal
     _provision_whole_schedules()
     _provision_time_to_live()
     _provision_reachable_apis(api_url)
-    _invoke_asynchronously()
+    invocations = _invoke_asynchronously()
     _bare_interpreter(home)
 
     def stop() -> None:
         engine.stop()
-        lambda_runtime.reset()  # ministack leaves a function's process to notice that its input has ended
+        invocations.stop()
+        _end_functions()
 
     return stop
 
@@ -281,7 +282,7 @@ def _provision_reachable_apis(api_url: str) -> None:
 # Lambda
 
 
-def _invoke_asynchronously() -> None:
+def _invoke_asynchronously() -> AsynchronousInvocations:
     """A topic invoked a function once, and what failed was lost; a burst started a process for each event."""
     queue = AsynchronousInvocations(_FUNCTIONS_AT_A_TIME)
 
@@ -296,6 +297,7 @@ def _invoke_asynchronously() -> None:
 
     lambda_svc.invoke_async_with_retry = invoke
     sns._lambda_svc = Invoking()
+    return queue
 
 
 def _invocation(function: dict[str, Any], event: Any) -> Invocation:
@@ -321,6 +323,16 @@ def _invocation(function: dict[str, Any], event: Any) -> Invocation:
         2 if retries is None else int(retries),
         float(rules.get("MaximumEventAgeInSeconds") or 21_600),
     )
+
+
+def _end_functions() -> None:
+    """A function's process was left to notice that its input had ended, and a new one began meanwhile."""
+
+    def refuse(worker: Any) -> None:
+        raise RuntimeError(f"stopping: {worker.func_name} is not started")
+
+    lambda_runtime.Worker._spawn = refuse
+    lambda_runtime.reset()
 
 
 def _bare_interpreter(home: Path) -> None:

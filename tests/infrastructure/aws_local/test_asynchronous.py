@@ -66,3 +66,17 @@ def test_no_more_of_one_function_run_at_a_time_than_allowed() -> None:
     for _ in range(50):
         ended.get(timeout=5)
     assert all(most)
+
+
+def test_what_fails_after_the_stop_is_not_tried_again() -> None:
+    queue, tried = AsynchronousInvocations(1, base=0.001), Queue[str]()
+
+    def execute() -> dict[str, Any]:
+        queue.stop()
+        tried.put("once")
+        return FAILED
+
+    queue.submit(Invocation("f", execute, lambda _: tried.put("given up")))
+    assert tried.get(timeout=5) == "once"
+    queue.submit(Invocation("f", lambda: DONE, lambda _: None))
+    assert tried.empty()
