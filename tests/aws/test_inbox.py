@@ -275,9 +275,14 @@ def test_a_firing_writes_its_execution_and_publishes_its_work(function: Function
     assert (fired.id, fired.cause) == (f"{schedule.id}_{compact(due)}", Cause.SCHEDULE)
 
 
-def test_a_firing_of_a_schedule_that_is_gone_is_dropped(function: Function) -> None:
+def test_a_firing_of_a_schedule_that_is_gone_is_dropped_and_told(
+    function: Function, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     function.inbox.take(firing("sch_gone", AT_NOON))
     assert function.stage.received("web-actions") == []
+    (told,) = [each for each in caplog.records if each.getMessage() == "fired"]
+    assert (told.__dict__["schedule_id"], told.__dict__["became"]) == ("sch_gone", "gone")
 
 
 def test_what_cannot_be_told_now_is_tried_again_not_judged(function: Function) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from rez_agent.aws.build import build
+from rez_agent.aws.bundle import AwsPorts
 from rez_agent.aws.processor import MARGIN_SECONDS, Processor, Record
+from rez_agent.aws.store import Store
+from rez_agent.aws.tables import Table
+from rez_agent.aws.wire import Item
 from rez_agent.clock import SystemClock
+from rez_agent.domain.errors import Unavailable
 from rez_agent.domain.execution import Attempt, Cause, Execution, ExecutionStatus
 from rez_agent.ports import Clock, Ports
 from rez_agent.usecases.entries import asked_execution
@@ -21,6 +27,8 @@ from tests.aws.serving import EmulatorClients, parts
 from tests.aws.stage import Stage
 from tests.fakes import FAILED, NOON, REFUSED, FakeClock, FakeRandom, ScriptedActions
 from tests.rig import schedule_of
+
+T = TypeVar("T")
 
 LONG = MARGIN_SECONDS + 600
 QUEUE = "web-actions"
@@ -34,17 +42,19 @@ class Function:
         self.actions = ScriptedActions()
         self.stage = Stage()
         self.built = parts(self.stage, clock=self.clock, random=FakeRandom())
+        self.store: Store | None = None
         self.schedule = schedule_of(schedule_expression="cron(0 12 * * ? *)")
         self.built.store.write(lambda ports: ports.schedules.add(self.schedule))
 
     def processor(self) -> Processor:
         return Processor(
-            self.built.store,
+            self.store or self.built.store,
             actions=self.actions,
             publisher=self.built.publisher,
             clock=self.clock,
             random=FakeRandom(),
             metrics=self.built.metrics,
+            waits=(0.001, 0.001),
         )
 
     def queued(self, number: int = 1, **changes: Any) -> Execution:
@@ -75,6 +85,22 @@ class Function:
         answer = sqs.get_queue_attributes(QueueUrl=self.stage.queue(QUEUE), AttributeNames=names)
         now, later = (int(answer["Attributes"][name]) for name in names)
         return now, later
+
+
+class Faltering(Store):
+    """A store that can't record an end the first ``failures`` times."""
+
+    def __init__(self, store: Store, failures: int) -> None:
+        self._store = store
+        self._failures = failures
+
+    def write(self, use_case: Callable[[AwsPorts], T], *, known: Iterable[tuple[Table, Item]] = ()) -> T:
+        """As the store does, or not."""
+        known = list(known)
+        if known and self._failures:
+            self._failures -= 1
+            raise Unavailable("AWS can't be reached")
+        return self._store.write(use_case, known=known)
 
 
 @pytest.fixture
@@ -206,6 +232,24 @@ def test_a_message_fails_while_the_tables_cannot_be_reached(
     assert function.process(knock(one)) != []
     (told,) = [each for each in caplog.records if each.getMessage() == "record_failed"]
     assert told.__dict__["code"] == "unavailable"
+
+
+def test_an_end_is_recorded_as_soon_as_the_tables_can_be_reached_again(function: Function) -> None:
+    one = function.queued()
+    function.store = Faltering(function.built.store, 2)
+    assert function.process(knock(one)) == []
+    assert function.now(one).status is ExecutionStatus.SUCCEEDED
+    assert len(function.actions.works) == 1
+
+
+def test_an_end_that_cannot_be_recorded_leaves_the_execution_leased(function: Function) -> None:
+    one = function.queued()
+    function.store = Faltering(function.built.store, 99)
+    assert function.process(knock(one)) != []
+    assert function.now(one).status is ExecutionStatus.RUNNING
+    function.store = None
+    assert function.process(knock(one)) == []  # whoever holds it may still be at it
+    assert len(function.actions.works) == 1
 
 
 def test_an_attempt_is_cut_off_before_the_function_is(function: Function) -> None:

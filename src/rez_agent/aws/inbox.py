@@ -26,7 +26,7 @@ from rez_agent.aws.store import Store
 from rez_agent.clock import encoded
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.errors import Malformed, NotFound, RezError, Unavailable
-from rez_agent.domain.instants import Instant, to_ms
+from rez_agent.domain.instants import Instant, rfc3339, to_ms
 from rez_agent.domain.reading import read
 from rez_agent.ports import Ports
 from rez_agent.usecases.applying import apply
@@ -124,9 +124,11 @@ class Inbox:
                 self._judge(arrival)
 
     def _fire(self, firing: Firing) -> None:
-        self._store.write(
+        became = self._store.write(
             lambda ports: fire(ports, firing.schedule_id, firing.scheduled_time, firing.revision)
         )
+        told = {"schedule_id": firing.schedule_id, "scheduled_time": rfc3339(firing.scheduled_time)}
+        log.info("fired", action="fired", extra={**told, "became": became.value})
         self._metrics.count(FIRINGS)
 
     def _judge(self, command: Stored | Asked) -> None:

@@ -36,6 +36,12 @@ T = TypeVar("T")
 MARGIN_SECONDS = 15.0
 """What is kept of the function's time to record how the attempts ended."""
 
+WAITS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between two tries to record an end."""
+
+LAST_SECONDS = 5.0
+"""No try is begun with less time left."""
+
 LOOKS = 3
 """How often a message whose time is about to come is looked at before it goes back to the queue."""
 
@@ -82,7 +88,9 @@ class Processor:
         clock: Clock,
         random: Random,
         metrics: AwsMetrics,
+        waits: Sequence[float] = WAITS,
     ) -> None:
+        self._waits = waits
         self._store = store
         self._publisher = publisher
         self._actions = actions
@@ -166,7 +174,7 @@ class Processor:
             finished_at=finished,
             draw=self._random.draw(),
         )
-        await self._on_thread(lambda: self._conclude(taken, concluded))
+        await self._record(taken, concluded, left)
         self._metrics.ended(concluded)
         _tell(concluded)
 
@@ -181,6 +189,21 @@ class Processor:
             log.exception("action_failed", action="action_failed", execution_id=claimed.work.execution_id)
             text = f"the action failed: {type(error).__name__}"
             return Outcome(ok=False, code="internal_error", error=text)
+
+    async def _record(self, taken: Taken, concluded: Concluded, left: Left) -> None:
+        """Record an end, again and again while the tables can't be reached and there is time: what is not
+        recorded is done again once the lease has run out."""
+        waits = iter(self._waits)
+        while True:
+            try:
+                await self._on_thread(lambda: self._conclude(taken, concluded))
+            except Unavailable:
+                wait = next(waits, None)
+                if wait is None or left() < wait + LAST_SECONDS:
+                    raise
+                await asyncio.sleep(wait)
+            else:
+                return
 
     def _conclude(self, taken: Taken, concluded: Concluded) -> None:
         self._store.write(

@@ -112,7 +112,7 @@ class AwsSettings:
             engine_rate=variables.optional("ENGINE_RATE", _number, 100),
             keyless=variables.optional("REZ_AUTH", _one_of("keys", "none"), "keys") == "none",
             allow_target=variables.optional("REZ_ALLOW_TARGET", _listed, ()),
-            actions=variables.optional("REZ_ACTIONS", _file, None),
+            actions=variables.optional("REZ_ACTIONS", _file_under(environment), None),
             ledger_days=variables.optional("LEDGER_DAYS", _number, 90),
             ledger_per_schedule=variables.optional("LEDGER_PER_SCHEDULE", _number, 10_000),
             quota=variables.optional("REZ_QUOTA", _number, 2_000_000),
@@ -218,8 +218,13 @@ def _listed(given: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in given.split(",") if part.strip())
 
 
-def _file(given: str) -> Path | None:
-    path = Path(given)
-    if not path.is_file():
-        raise ValueError("a file of the function's code, seen from its root")
-    return path
+def _file_under(environment: Mapping[str, str]) -> Read[Path | None]:
+    """A file's path is seen from the root of the function's code, which Lambda tells."""
+    root = Path(environment.get("LAMBDA_TASK_ROOT", ""))
+
+    def read(given: str) -> Path | None:
+        if not (root / given).is_file():
+            raise ValueError("a file of the function's code, seen from its root")
+        return root / given
+
+    return read
