@@ -104,9 +104,7 @@ def _stack(process: subprocess.Popen[str], asked: Path) -> Stack:
         said.append(line)
         if line.startswith("{"):
             told = json.loads(line)
-            return Stack(
-                told["endpoint"], told["api"], told["outputs"], Path(told.get("calls", "")), CREDENTIALS
-            )
+            return Stack(told["endpoint"], told["api"], told["outputs"], asked, CREDENTIALS)
     raise AssertionError("aws-local ended: " + "".join(said))
 
 
