@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 from rez_agent.domain.errors import Invalid, Problem
@@ -12,7 +13,8 @@ from rez_agent.domain.errors import Invalid, Problem
 
 def cursor_for(query: str, position: Sequence[Any]) -> str:
     """A cursor that continues the list ``query`` after the row at ``position``."""
-    return urlsafe_b64encode(json.dumps([query, *position]).encode()).decode().rstrip("=")
+    text = json.dumps([_fingerprint(query), *position], ensure_ascii=False)
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def position_of(cursor: str, query: str, width: int) -> list[Any]:
@@ -21,10 +23,15 @@ def position_of(cursor: str, query: str, width: int) -> list[Any]:
         made_for, *position = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError, RecursionError):
         made_for, position = None, []
-    if made_for != query or len(position) != width or not all(_fits(part) for part in position):
+    if made_for != _fingerprint(query) or len(position) != width or not all(_fits(part) for part in position):
         text = "The cursor does not belong to this list. Ask for the first page again, with the same filters."
         raise Invalid(text, problems=[Problem("invalid_cursor", text, "/cursor")], code="invalid_cursor")
     return list(position)
+
+
+def _fingerprint(query: str) -> str:
+    """What tells lists apart: short, however long their filters are."""
+    return blake2b(query.encode(errors="surrogatepass"), digest_size=9).hexdigest()
 
 
 def _fits(part: Any) -> bool:

@@ -58,7 +58,7 @@ def _attempt(claimed: Claimed, outcome: Outcome, word: str, started: datetime, f
         started_at=started,
         finished_at=max(started, finished),
         outcome=word,
-        code=outcome.code,
+        code=_unicode(outcome.code) or "error",
         error=_unicode(outcome.error),
         response_status=outcome.response_status,
         response=_unicode(outcome.response),

@@ -15,7 +15,7 @@ from rez_agent.domain.schedule import ScheduleStatus, TargetType
 from rez_agent.usecases.keys import Scope
 from rez_agent.usecases.preview import PREVIEWED_AT_MOST
 
-Cursor = Annotated[str | None, Field(max_length=512, description="`next_cursor` of the page before")]
+Cursor = Annotated[str | None, Field(max_length=1_024, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=500, description="items on a page")]
 Word = Annotated[str, Field(max_length=128)]
 Flag = Annotated[bool, Field(strict=True)]
