@@ -24,6 +24,23 @@ actions:
 """
 ONE = tuple(function for function in FUNCTIONS if function.name == "sweep")
 
+JUDGE = """
+from datetime import UTC, datetime
+from rez_agent.actions.build import make_actions
+
+class NoSecrets:
+    def get(self, name): return None
+    def names(self): return []
+
+actions = make_actions(secrets=NoSecrets(), now=lambda: datetime.now(UTC), monotonic=float, late=True)
+print(
+    actions.check("web_action", {"action": "http", "url": "https://example.org/"}),
+    actions.check("web_action", {"action": "check_tee_times"}),
+    actions.check("notification", {"channel": "log", "message": "well"}),
+    [problem.code for problem in actions.check("custom", {"action": "none"})],
+)
+"""
+
 # None of a function's: what only one machine or a desk needs, what tests need, what the runtime has.
 NEVER = {
     "apsw",
@@ -107,6 +124,22 @@ def test_only_the_processor_carries_what_performs_actions(world: World) -> None:
 def test_the_processor_can_perform_what_it_imports_late(world: World) -> None:
     code = "import apprise.plugins, jinja2, jsonschema, structlog, yaml, rez_agent.actions.sender\nprint(1)"
     assert world.run("processor", code) == "1\n"
+
+
+@pytest.mark.parametrize("name", ["scheduler", "webapi", "sweep"])
+def test_a_function_that_performs_nothing_can_judge_everything(world: World, name: str) -> None:
+    """Every kind of payload, with the catalogue that ships."""
+    assert world.run(name, JUDGE) == "[] [] [] ['unknown_action']\n"
+
+
+def test_the_web_api_can_make_its_document(world: World) -> None:
+    code = """
+from prometheus_client import CollectorRegistry
+from rez_agent.web.app import create_app
+from rez_agent.web.settings import WebSettings
+print(create_app(None, settings=WebSettings(), registry=CollectorRegistry()).openapi()["openapi"])
+"""
+    assert world.run("webapi", code).startswith("3.")
 
 
 @pytest.mark.parametrize("name", NAMES)
