@@ -33,9 +33,9 @@ COUNTED_EXACTLY = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A slice of a list. ``next_cursor`` is opaque, None on the last page; a page may hold less than was asked
-    for though others follow. ``total`` counts what matches; where ``total_is_exact`` is false there are more
-    than that."""
+    """A slice of a list. ``next_cursor`` is opaque, None on the last page; a page may hold less than was
+    asked for though others follow. ``total`` counts what matches; where ``total_is_exact`` is false there are
+    more than that."""
 
     items: tuple[T, ...]
     next_cursor: str | None
