@@ -270,6 +270,14 @@ def test_the_first_key_closes_an_open_server(tmp_path: Path) -> None:
         assert [item["created_by"] for item in seen.document["items"]] == ["local"]
 
 
+def test_a_keyless_server_asks_nobody_for_a_key_whatever_keys_there_are(tmp_path: Path) -> None:
+    told = {"host": "api.example.com", "origin": "https://elsewhere.example", "x-forwarded-for": "192.0.2.7"}
+    with serving(tmp_path) as over:
+        server = over(WebSettings(keyless=True))
+        assert server("POST", "/api/keys", {"name": "ann", "scope": "read"}).status == 201
+        assert server("GET", "/api/keys", headers=told).status == 200
+
+
 def test_a_key_presented_to_an_open_server_must_be_good(server: Server) -> None:
     assert server("GET", "/api/schedules", key="rez_nonsense").status == 401
 

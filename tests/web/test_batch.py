@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from tests.web.client import Server, definition
+from rez_agent.web.settings import WebSettings
+from tests.web.client import Server, definition, serving
 
 LINES = {"content-type": "application/x-ndjson"}
 
@@ -56,3 +58,15 @@ def test_an_empty_batch_creates_nothing(server: Server) -> None:
     assert server("POST", "/api/schedules/batch", {"schedules": []}).document["items"] == []
     assert server("POST", "/api/schedules/batch", {}).code == "missing_field"
     assert server("POST", "/api/schedules/batch", {"schedules": {}}).status == 422
+
+
+def test_a_batch_that_is_accepted_in_parts_is_still_one_answer_and_one_key(tmp_path: Path) -> None:
+    body = {"schedules": [definition(f"part{n}") for n in range(8)]}
+    headers = {"idempotency-key": "parts"}
+    with serving(tmp_path) as over:
+        server = over(WebSettings(open_access=True, created_at_once=3))
+        first = server("POST", "/api/schedules/batch", body, headers=headers)
+        assert [item["index"] for item in first.document["items"]] == list(range(8))
+        again = server("POST", "/api/schedules/batch", body, headers=headers)
+        assert again.headers["idempotency-replayed"] == "true"
+        assert again.document == first.document

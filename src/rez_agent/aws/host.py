@@ -8,12 +8,15 @@ work's concern.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
+from rez_agent.aws.bundle import AwsPorts
 from rez_agent.aws.store import Store
+from rez_agent.aws.tables import MESSAGES
 from rez_agent.domain.command import Message
 from rez_agent.domain.errors import NotFound, Unavailable
 from rez_agent.ports import Clock, Ports
@@ -38,6 +41,8 @@ class AwsHost:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._trouble: tuple[str, float] | None = None
+        self._asked: set[str] = set()
+        self._round: asyncio.Task[dict[str, Message | None]] | None = None
 
     async def write(self, use_case: Callable[[Ports], T]) -> T:
         """Run a use case whole; durable when this returns."""
@@ -52,7 +57,7 @@ class AwsHost:
         until = self._clock.monotonic() + seconds
         wait = FIRST_LOOK_SECONDS
         while True:
-            message = await self.read(lambda ports: ports.messages.get(message_id))
+            message = await self._look(message_id)
             if message is None:
                 raise NotFound(f"There is no message '{message_id}'.", code="message_not_found")
             left = until - self._clock.monotonic()
@@ -76,11 +81,25 @@ class AwsHost:
         self._writer.shutdown()
         self._readers.shutdown()
 
+    async def _look(self, message_id: str) -> Message | None:
+        """The message as it is now. Those that are asked for in the same turn of the loop, such as a whole
+        batch's, are read together."""
+        self._asked.add(message_id)
+        if self._round is None:
+            self._round = asyncio.create_task(self._look_at_all())
+        found = await asyncio.shield(self._round)  # who gives up must not stop it for the others
+        return found[message_id]
+
+    async def _look_at_all(self) -> dict[str, Message | None]:
+        await asyncio.sleep(0)
+        asked, self._asked, self._round = self._asked, set(), None
+        return await self._on(self._readers, self._store.read, partial(_messages, asked))
+
     async def _on(
         self,
         threads: ThreadPoolExecutor,
-        run: Callable[[Callable[[Ports], T]], T],
-        use_case: Callable[[Ports], T],
+        run: Callable[[Callable[[AwsPorts], T]], T],
+        use_case: Callable[[AwsPorts], T],
     ) -> T:
         try:
             result = await asyncio.get_running_loop().run_in_executor(threads, run, use_case)
@@ -89,3 +108,9 @@ class AwsHost:
             raise
         self._trouble = None
         return result
+
+
+def _messages(message_ids: Iterable[str], ports: AwsPorts) -> dict[str, Message | None]:
+    ids = list(message_ids)
+    ports.unit.get_all(MESSAGES, [(each,) for each in ids])
+    return {each: ports.messages.get(each) for each in ids}
