@@ -44,6 +44,7 @@ class AsynchronousInvocations:
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[Invocation]] = defaultdict(deque)
         self._running: dict[str, int] = defaultdict(int)
+        self._threads: set[threading.Thread] = set()
         self._stopped = False
 
     def submit(self, invocation: Invocation) -> None:
@@ -54,6 +55,12 @@ class AsynchronousInvocations:
         """Begin no more tries; what waits is forgotten, what runs ends by itself."""
         self._stopped = True
 
+    def join(self, seconds: float) -> None:
+        """Wait until nothing runs any more, at most so long. Call :meth:`stop` first."""
+        until = monotonic() + seconds
+        for thread in list(self._threads):
+            thread.join(max(until - monotonic(), 0))
+
     def _enqueue(self, invocation: Invocation) -> None:
         name = invocation.function
         with self._lock:
@@ -61,13 +68,16 @@ class AsynchronousInvocations:
             if self._running[name] >= self._concurrency:
                 return
             self._running[name] += 1
-        threading.Thread(target=self._drain, args=(name,), daemon=True, name=f"async-{name}").start()
+        thread = threading.Thread(target=self._drain, args=(name,), daemon=True, name=f"async-{name}")
+        self._threads.add(thread)
+        thread.start()
 
     def _drain(self, name: str) -> None:
         while True:
             with self._lock:
                 if self._stopped or not self._waiting[name]:
                     self._running[name] -= 1
+                    self._threads.discard(threading.current_thread())
                     return
                 invocation = self._waiting[name].popleft()
             try:

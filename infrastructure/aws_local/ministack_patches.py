@@ -32,6 +32,8 @@ from infrastructure.aws_local.ministack_iam import Judge, Roles, role_trusts
 
 _FUNCTIONS_AT_A_TIME = 8
 """Asynchronous invocations of one function that run at a time: each is a process."""
+_STOP_SECONDS = 3.0
+"""How long an invocation that is being started may keep the emulator from stopping."""
 _RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six")
 """What a Python runtime of Lambda brings besides the standard library."""
 _OURS = ("AUTH", "BIND_HOST", "GATEWAY_PORT", "IOT_MTLS_ENABLED", "LOG_LEVEL", "SFTP_ENABLED")
@@ -73,6 +75,8 @@ def apply(home: Path, api_url: str, record: Path | None, *, firing: bool) -> Cal
         engine.stop()
         invocations.stop()
         _end_functions()
+        invocations.join(_STOP_SECONDS)
+        _end_functions()  # what was just being started
 
     return stop
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import boto3
@@ -44,11 +45,10 @@ def command(zips: Path, *more: str) -> Sequence[str]:
     return (*module, "--zips", str(zips), "--log", str(zips / "aws.log"), *more)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_stack_stands_until_a_signal_comes(zips: Path, number: signal.Signals) -> None:
+def test_the_stack_stands_until_it_is_interrupted(zips: Path) -> None:
     with subprocess.Popen(command(zips), cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        ready = next(json.loads(line) for line in process.stdout if line.startswith('{"endpoint"'))
+        ready = json.loads(_until_ready(process.stdout).splitlines()[-1])
         assert set(ready) == {"endpoint", "api", "outputs"}
         assert ready["outputs"]["apiUrl"] == ready["api"]
         with urllib.request.urlopen(f"{ready['api']}/api/schedules") as answer:
@@ -60,10 +60,39 @@ def test_the_stack_stands_until_a_signal_comes(zips: Path, number: signal.Signal
         own = {item["Name"] for item in scheduler.list_schedules(GroupName="default")["Schedules"]}
         assert own == {"rez-agent-sweep-dev", "rez-agent-reconcile-dev"}
         port = int(ready["endpoint"].rsplit(":", 1)[1])
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=15) == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=2)
+
+
+def test_every_command_that_is_printed_can_be_pasted_until_it_is_terminated(zips: Path) -> None:
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(zips)}
+    with subprocess.Popen(command(zips), cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = _until_ready(process.stdout)
+        export = re.findall(r"^export AWS_.*$", said, re.MULTILINE)
+        pasted = re.findall(r"^# .*\n(aws (?:.+\n)+)", said, re.MULTILINE)
+        runnable = [text for text in pasted if "NAME" not in text and "--follow" not in text]
+        assert len(runnable) == len(pasted) - 2
+        script = "\n".join(["set -e", *export, *runnable])
+        ended = subprocess.run(
+            ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        process.terminate()
+        assert process.wait(timeout=15) == 0
+    assert ended.returncode == 0, ended.stderr
+    assert '"MessageId"' in ended.stdout
+    assert "rez-agent-sweep-dev" in ended.stdout
+
+
+def _until_ready(lines: Iterable[str]) -> str:
+    said = ""
+    for line in lines:
+        said += line
+        if line.startswith("{"):
+            return said
+    raise AssertionError(f"it ended: {said}")
 
 
 def test_a_port_that_is_taken_is_said_with_status_2(zips: Path) -> None:
