@@ -1,8 +1,8 @@
 """Faults: whichever single call of AWS fails, in whatever command or firing, one sweep and one reconcile
 later the store and EventBridge Scheduler agree, no occurrence is lost, and no orphan is left.
 
-A call fails before it reaches AWS, or after it: then AWS did it, and its answer was lost. A function that
-fails for it is invoked again by Lambda, or (its retries being used up) never again.
+A call fails before it reaches AWS, or after it: then AWS did it, and its answer was lost; or the process dies
+there. A function that fails for it is invoked again by Lambda, or (its retries being used up) never again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -40,12 +41,24 @@ MOST_CALLS = 60
 SERVICES = ("dynamodb", "scheduler", "sns", "sqs", "s3")
 
 
+class Died(BaseException):
+    """The process is no more: whatever would have followed does not happen."""
+
+
+class Kind(StrEnum):
+    """How a call fails."""
+
+    UNREACHED = "never reaches AWS"
+    LOST = "answer lost"
+    DIED = "process dies after it"
+
+
 class Faults:
     """Counts the calls of AWS that are made under :meth:`at`, and fails one of them."""
 
     def __init__(self) -> None:
         self._number: int | None = None
-        self._answer_lost = self._losing = False
+        self._kind, self._losing = Kind.UNREACHED, False
         self.seen = 0
         for service in SERVICES:
             events = client(service).meta.events
@@ -60,9 +73,9 @@ class Faults:
             events.unregister("after-call", self._after)
 
     @contextmanager
-    def at(self, number: int, *, answer_lost: bool) -> Iterator[None]:
+    def at(self, number: int, kind: Kind) -> Iterator[None]:
         """Fail the call of that number, counted from 1."""
-        self._number, self._answer_lost, self.seen = number, answer_lost, 0
+        self._number, self._kind, self.seen = number, kind, 0
         try:
             yield
         finally:
@@ -73,13 +86,15 @@ class Faults:
             return
         self.seen += 1
         self._losing = self.seen == self._number
-        if self._losing and not self._answer_lost:
+        if self._losing and self._kind is Kind.UNREACHED:
             self._losing = False
             raise EndpointConnectionError(endpoint_url="https://aws")
 
     def _after(self, **_: Any) -> None:
         if self._losing:
             self._losing = False
+            if self._kind is Kind.DIED:
+                raise Died
             raise EndpointConnectionError(endpoint_url="https://aws")
 
 
@@ -97,8 +112,8 @@ class Act:
         """A caller asks; the function is told by the topic."""
         try:
             message = self.host.submit(ANN, **request)
-        except Unavailable:
-            return  # the caller is told to ask again
+        except (Unavailable, Died):
+            return  # the caller has no answer, or is told to ask again
         self.accepted.append(message)
         body = {
             "message_id": message.id,
@@ -118,7 +133,7 @@ class Act:
         host = self.host
         try:
             Inbox(Store(host.unit, host.shared), quota=1_000, metrics=host.metrics).take(event)
-        except RezError:
+        except (RezError, Died):
             self.failed.append(event)
 
     def redeliver(self) -> None:
@@ -269,10 +284,10 @@ def faults() -> Iterator[Faults]:
     watching.close()
 
 
-@pytest.mark.parametrize("answer_lost", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("name", STORIES)
 def test_whichever_call_fails_everything_agrees_one_sweep_later(
-    faults: Faults, name: str, answer_lost: bool
+    faults: Faults, name: str, kind: Kind
 ) -> None:
     host, story = Driven(), STORIES[name]
     host.stage.sns()
@@ -281,9 +296,9 @@ def test_whichever_call_fails_everything_agrees_one_sweep_later(
         schedule = story.begin(host, f"{name} {number}")
         act = Act(host, [execution.id for execution in host.history(schedule.id)] if schedule else [])
         acts.append((schedule, act))
-        with faults.at(number, answer_lost=answer_lost):
+        with faults.at(number, kind):
             story.act(act, schedule, f"{name} {number}")
-        if (number % 2 == 0) == answer_lost:
+        if (number % 2 == 0) == (kind is Kind.LOST):
             act.redeliver()
         if faults.seen < number:
             break
