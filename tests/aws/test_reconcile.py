@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from rez_agent.aws.reconcile import SLICE, Cursor
+from rez_agent.aws.passes import SLICE, Cursor, Pass
 from rez_agent.aws.tables import SCHEDULES
 from rez_agent.domain.errors import Unavailable
 from rez_agent.domain.schedule import Schedule
@@ -261,6 +261,13 @@ def test_the_number_of_slices_follows_the_number_of_schedules() -> None:
     later = three.finished(3 * SLICE, NOON + 2 * HOUR).finished(3 * SLICE, NOON + 3 * HOUR)
     assert (later.following, later.looked) == (2, (NOON + 2 * HOUR, NOON + 3 * HOUR, NOON + HOUR))
     assert later.finished(1, NOON + 4 * HOUR) == Cursor(1, 0, (NOON + 2 * HOUR,))
+
+
+def test_what_could_not_be_looked_at_is_looked_at_again() -> None:
+    the_pass = Pass(Cursor(looked=(NOON,)), began=NOON + HOUR, until=NOON + HOUR - 2 * MINUTE, total=1)
+    assert the_pass.finished().looked == (NOON + 58 * MINUTE,)
+    the_pass.missed_any = True
+    assert the_pass.finished().looked == (NOON,)
 
 
 def test_a_group_that_can_t_be_listed_leaves_the_pass_to_the_next_hour(host: Driven) -> None:

@@ -14,11 +14,10 @@ is written before EventBridge hears of it, so a name that is listed and has no r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -34,9 +33,10 @@ from rez_agent.aws.arming import (
 from rez_agent.aws.bucket import TokenBucket
 from rez_agent.aws.bundle import AwsPorts
 from rez_agent.aws.engine import DELIVERED_WITHIN
-from rez_agent.aws.items import instant, instant_or_none, stamp
+from rez_agent.aws.items import instant_or_none, stamp
 from rez_agent.aws.logs import log
 from rez_agent.aws.metrics import AwsMetrics
+from rez_agent.aws.passes import KEY, KIND, Listed, Pass, cursor_from, cursor_record
 from rez_agent.aws.sweep import PATIENCE_SECONDS, TIME_KEPT_SECONDS, Run
 from rez_agent.aws.tables import SCHEDULES
 from rez_agent.aws.translation import Request, agrees, translate
@@ -44,11 +44,8 @@ from rez_agent.aws.unit import Key
 from rez_agent.aws.wire import Item
 from rez_agent.domain.errors import RezError, Unavailable
 from rez_agent.domain.schedule import Schedule, ScheduleStatus
-from rez_agent.ports import Clock, Record
+from rez_agent.ports import Clock
 from rez_agent.usecases.firing import make_good
-
-SLICE = 50_000
-"""Schedules in one pass at most, some 15 MB of summaries."""
 
 PAGE = 100
 """Schedules in one answer of ListSchedules, and rows read at a time."""
@@ -66,63 +63,7 @@ later than :data:`SKEW` after it. Else somebody else has changed it."""
 
 RECONCILED = "ReconcileMended"
 
-_KIND, _KEY = "reconcile", "cursor"
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where the reconcile stands: which of how many slices comes next, after which row of it, since when
-    each was looked at, and until when the pass under way looks."""
-
-    slices: int = 1
-    following: int = 0
-    looked: tuple[datetime | None, ...] = (None,)
-    after: str | None = None
-    until: datetime | None = None
-
-    def finished(self, listed: int, until: datetime) -> Cursor:
-        """After a whole pass that saw ``listed`` schedules in all."""
-        looked = tuple(
-            until if number == self.following else since for number, since in enumerate(self.looked)
-        )
-        slices = max(1, -(-listed // SLICE))
-        if slices != self.slices:
-            known = [since for since in looked if since is not None]
-            oldest = min(known) if len(known) == len(looked) else None
-            return Cursor(slices, 0, (oldest,) * slices)
-        return Cursor(slices, (self.following + 1) % slices, looked)
-
-
-class Listed(NamedTuple):
-    """What ListSchedules tells of a schedule."""
-
-    state: str
-    modified: datetime
-
-
-@dataclass(slots=True)
-class _Pass:
-    """A pass under way."""
-
-    cursor: Cursor
-    began: datetime
-    until: datetime
-    listed: dict[str, Listed] = field(default_factory=dict)
-    total: int = 0
-    mended: dict[str, int] = field(
-        default_factory=lambda: {
-            "missing": 0,
-            "drifted": 0,
-            "orphaned": 0,
-            "made_good": 0,
-            "completed": 0,
-            "failed": 0,
-        }
-    )
-
-    def concerns(self, name: str) -> bool:
-        """Whether a schedule is in the slice."""
-        return crc32(name.encode()) % self.cursor.slices == self.cursor.following
+_INSTANT = timedelta(microseconds=1)
 
 
 class Reconcile:
@@ -154,20 +95,20 @@ class Reconcile:
         Raises Unavailable when EventBridge can't be listed; the next pass is the same one.
         """
         now = self._clock.now()
-        cursor = self._run(lambda ports: _cursor_from(ports.records.get(_KIND, _KEY, now)))
-        the_pass = _Pass(cursor, began=now, until=cursor.until or now - NOT_YET)
+        cursor = self._run(lambda ports: cursor_from(ports.records.get(KIND, KEY, now)))
+        the_pass = Pass(cursor, began=now, until=cursor.until or now - NOT_YET)
         self._list(the_pass)
         whole = self._rows(the_pass)
         if whole:
             self._orphans(the_pass)
-            cursor = cursor.finished(the_pass.total, the_pass.until)
+            cursor = the_pass.finished()
         else:
             cursor = replace(the_pass.cursor, until=the_pass.until)
-        self._run(lambda ports: ports.records.put(Record(_KIND, _KEY, _cursor_document(cursor))))
+        self._run(lambda ports: ports.records.put(cursor_record(cursor)))
         self._tell(the_pass, whole=whole)
         return the_pass.mended
 
-    def _tell(self, the_pass: _Pass, *, whole: bool) -> None:
+    def _tell(self, the_pass: Pass, *, whole: bool) -> None:
         count = sum(the_pass.mended.values())
         if count:
             self._metrics.count(RECONCILED, count)
@@ -176,7 +117,7 @@ class Reconcile:
 
     # --- what EventBridge holds ---
 
-    def _list(self, the_pass: _Pass) -> None:
+    def _list(self, the_pass: Pass) -> None:
         token: dict[str, str] = {}
         while True:
             self._lists.take(PATIENCE_SECONDS)
@@ -211,7 +152,7 @@ class Reconcile:
 
     # --- the rows ---
 
-    def _rows(self, the_pass: _Pass) -> bool:
+    def _rows(self, the_pass: Pass) -> bool:
         """Look at every row of the slice; False if time ran out before the last one."""
         after: Key | None = None if the_pass.cursor.after is None else (the_pass.cursor.after,)
         while True:
@@ -225,20 +166,22 @@ class Reconcile:
                 the_pass.cursor = replace(the_pass.cursor, after=after[0])
                 return False
 
-    def _guarded(self, the_pass: _Pass, row: Item) -> None:
+    def _guarded(self, the_pass: Pass, row: Item) -> None:
         """One row that can't be looked at leaves the others alone."""
         try:
             self._row(the_pass, row)
         except RezError as error:
             the_pass.mended["failed"] += 1
+            the_pass.missed_any |= isinstance(error, Unavailable)
             reason = str(error)
             log.error("reconcile_failed", action="reconcile_failed", schedule_id=row["id"], error=reason)
 
-    def _row(self, the_pass: _Pass, row: Item) -> None:
+    def _row(self, the_pass: Pass, row: Item) -> None:
         summary = the_pass.listed.pop(row["id"], None)
-        schedule, since = schedule_of_row(row), the_pass.cursor.looked[the_pass.cursor.following]
-        if _may_owe(schedule, since, the_pass.until):
-            self._make_good(the_pass, schedule, since)
+        schedule = schedule_of_row(row)
+        span = _accounted_for(schedule, the_pass.since, the_pass.until)
+        if span is not None:
+            the_pass.mended["made_good"] += self._make_good(schedule, *span)
         if _may_complete(schedule, the_pass.began) and self._complete(row["id"]):
             the_pass.mended["completed"] += 1
             return
@@ -277,21 +220,15 @@ class Reconcile:
 
     # --- what is owed, and what is done with ---
 
-    def _make_good(self, the_pass: _Pass, schedule: Schedule, since: datetime | None) -> None:
-        first = schedule.next_run
-        assert first is not None  # it may owe something
-        window = told_within(schedule) - LOOK_AFTER
-        from_ = max(first, (since or the_pass.until - DELIVERED_WITHIN) - window)
-        until = the_pass.until - window
-
+    def _make_good(self, schedule: Schedule, since: datetime, until: datetime) -> int:
         def do(ports: AwsPorts) -> int:
             now = ports.clock.now()
             present = ports.unit.get(SCHEDULES, schedule.id)
             if present is None or present["revision"] != schedule.revision:
                 return 0  # it was changed since, and settled then
-            return len(make_good(ports.ledger, ports.topic, schedule, since=from_, until=until, now=now))
+            return len(make_good(ports.ledger, ports.topic, schedule, since=since, until=until, now=now))
 
-        the_pass.mended["made_good"] += self._run(do)
+        return self._run(do)
 
     def _complete(self, schedule_id: str) -> bool:
         """Delete a schedule that asked for it, if nothing is left and nothing is in flight."""
@@ -308,7 +245,7 @@ class Reconcile:
 
         return self._run(do)
 
-    def _orphans(self, the_pass: _Pass) -> None:
+    def _orphans(self, the_pass: Pass) -> None:
         """Delete what has no row. A row that is there was looked at before, or is younger than the pass."""
         names = list(the_pass.listed)
         for start in range(0, len(names), self._page):
@@ -318,7 +255,7 @@ class Reconcile:
                 if (name,) not in rows and self._time_left() > TIME_KEPT_SECONDS:
                     self._delete(the_pass, name)
 
-    def _delete(self, the_pass: _Pass, name: str) -> None:
+    def _delete(self, the_pass: Pass, name: str) -> None:
         try:
             self._armer.client.delete_schedule(Name=name, GroupName=self._armer.wiring.group)
         except (ClientError, BotoCoreError) as error:
@@ -338,12 +275,18 @@ def _rows_of(ports: AwsPorts, *, keys: list[Key]) -> dict[Key, Item]:
     return ports.unit.get_all(SCHEDULES, keys)
 
 
-def _may_owe(schedule: Schedule, since: datetime | None, until: datetime) -> bool:
-    """Whether an active schedule had an occurrence that the pass has to account for."""
+def _accounted_for(
+    schedule: Schedule, since: datetime | None, until: datetime
+) -> tuple[datetime, datetime] | None:
+    """The stretch of which a pass accounts for a schedule's occurrences, both ends included; None where it
+    has none there. EventBridge is given the flexible window to tell."""
     first = schedule.next_run
-    if schedule.status is not ScheduleStatus.ACTIVE or first is None or first > until:
-        return False
-    return since is None or since < until
+    if schedule.status is not ScheduleStatus.ACTIVE or first is None:
+        return None
+    window = told_within(schedule) - LOOK_AFTER
+    begins = max(first, (since or until - DELIVERED_WITHIN) - window)
+    found = schedule.occurrences.next_after(begins - _INSTANT)
+    return None if found is None or found > until - window else (begins, until - window)
 
 
 def _may_complete(schedule: Schedule, now: datetime) -> bool:
@@ -383,26 +326,3 @@ def _note(ports: AwsPorts, before: Item, after: Item) -> None:
     present = ports.unit.get(SCHEDULES, before["id"])
     if present == before:
         ports.unit.put(SCHEDULES, after)
-
-
-def _cursor_document(cursor: Cursor) -> dict[str, Any]:
-    return {
-        "slices": cursor.slices,
-        "following": cursor.following,
-        "looked": [None if since is None else stamp(since) for since in cursor.looked],
-        "after": cursor.after,
-        "until": None if cursor.until is None else stamp(cursor.until),
-    }
-
-
-def _cursor_from(record: Record | None) -> Cursor:
-    if record is None:
-        return Cursor()
-    value = record.value
-    return Cursor(
-        slices=value["slices"],
-        following=value["following"],
-        looked=tuple(None if since is None else instant(since) for since in value["looked"]),
-        after=value["after"],
-        until=instant_or_none(value["until"]),
-    )
