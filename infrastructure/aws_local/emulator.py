@@ -23,22 +23,18 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from infrastructure.aws_local.gateway import App, Message, Receive, Send, api_at_root, guarded
+
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-
-_Message = dict[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +141,8 @@ async def _serve(aws: socket.socket, api: socket.socket, home: Path, options: Op
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
     stopped = _stop_signals(tied=options.tied)
-    app = _announcing(
-        _api_at_root(ministack_patches.application(), ports[1], ministack_patches.http_api), *ports
-    )
+    api_served = api_at_root(ministack_patches.application(), ports[1], ministack_patches.http_api)
+    app = _announcing(guarded(api_served), *ports)
     try:
         await serve(app, config, shutdown_trigger=stopped.wait)  # type: ignore[arg-type]
     finally:
@@ -170,24 +165,11 @@ def _stop_signals(*, tied: bool) -> asyncio.Event:
     return stopped
 
 
-def _api_at_root(app: _App, port: int, find: Callable[[], str | None]) -> _App:
-    """``app``, with the default stage of the HTTP API that ``find`` names at the root of ``port``."""
-
-    async def routed(scope: _Message, receive: _Receive, send: _Send) -> None:
-        if scope["type"] == "http" and scope["server"][1] == port:
-            prefix = f"/_aws/execute-api/{find() or 'none'}/$default"
-            raw = prefix.encode() + scope["raw_path"]
-            scope = {**scope, "path": prefix + scope["path"], "raw_path": raw}
-        await app(scope, receive, send)
-
-    return routed
-
-
-def _announcing(app: _App, port: int, api_port: int) -> _App:
+def _announcing(app: App, port: int, api_port: int) -> App:
     """``app``, which says on standard output that it is ready once it has started."""
 
-    async def announced(scope: _Message, receive: _Receive, send: _Send) -> None:
-        async def told(message: _Message) -> None:
+    async def announced(scope: Message, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 urls = {"endpoint": f"http://{HOST}:{port}", "api": f"http://{HOST}:{api_port}"}
