@@ -9,8 +9,8 @@ comes second meets the entry of the first. What is owed is decided in ``domain.d
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -25,7 +25,7 @@ from rez_agent.ports import ExecutionQuery, Ledger, Ports, Topic
 from rez_agent.usecases.applying import resume
 from rez_agent.usecases.entries import DETAILS, due_execution, skipped_execution
 
-ENTRIES_AT_ONCE = 200
+ENTRIES_AT_ONCE = 1_000
 """Entries of the ledger read at a time."""
 
 SPANS_BEFORE = 10
@@ -97,8 +97,7 @@ def make_good(
     due = list(_between(occurrences, to_seconds(since - _INSTANT), to_seconds(until)))
     if not due:
         return []
-    recorded = _recorded(ledger, schedule.id, from_seconds(due[0]), from_seconds(due[-1]))
-    missing = [instant for instant in due if not recorded.holds(instant)]
+    missing = _without_entry(ledger, schedule.id, due)
     return _decide(ledger, topic, schedule, missing, now=now) if missing else []
 
 
@@ -215,30 +214,32 @@ def _made_good(late: Sequence[int], now: int, catch_up: CatchUp) -> tuple[list[F
 # --- what has an entry ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """The occurrences that have entries: those alone, and stretches, both ends included."""
-
-    alone: frozenset[int]
-    stretches: tuple[tuple[int, int], ...]
-
-    def holds(self, instant: int) -> bool:
-        """Whether the occurrence at ``instant`` has one."""
-        return instant in self.alone or any(first <= instant <= last for first, last in self.stretches)
-
-
-def _recorded(ledger: Ledger, schedule_id: str, first: datetime, last: datetime) -> _Recorded:
-    """The entries of the occurrences from ``first`` to ``last``; what was asked for is none of theirs."""
-    before = ExecutionQuery(schedule_id=schedule_id, until=first, limit=SPANS_BEFORE)
+def _without_entry(ledger: Ledger, schedule_id: str, due: Sequence[int]) -> list[int]:
+    """Those of the occurrences ``due`` (at least one, ascending) that no entry stands for, alone or with
+    others; an entry for many that begins before the first is looked for only where one is missing."""
+    first, last = from_seconds(due[0]), from_seconds(due[-1])
     within = ExecutionQuery(schedule_id=schedule_id, since=first, until=last + _SECOND, limit=ENTRIES_AT_ONCE)
+    missing = _left_out(due, schedule_id, _all(ledger, within))
+    if not missing:
+        return missing
+    before = ExecutionQuery(schedule_id=schedule_id, until=first, limit=SPANS_BEFORE)
+    return _left_out(missing, schedule_id, ledger.list(before).items)
+
+
+def _left_out(due: Sequence[int], schedule_id: str, entries: Iterable[Execution]) -> list[int]:
+    """The occurrences that none of ``entries`` stands for; what was asked for stands for none."""
     alone: set[int] = set()
     stretches: list[tuple[int, int]] = []
-    for entry in (*ledger.list(before).items, *_all(ledger, within)):
+    for entry in entries:
         if entry.span is not None:
             stretches.append((to_seconds(entry.span.first), to_seconds(entry.span.last)))
         elif entry.id == execution_id(schedule_id, entry.scheduled_time):
             alone.add(to_seconds(entry.scheduled_time))
-    return _Recorded(frozenset(alone), tuple(stretches))
+    return [
+        instant
+        for instant in due
+        if instant not in alone and not any(first <= instant <= last for first, last in stretches)
+    ]
 
 
 def _all(ledger: Ledger, query: ExecutionQuery) -> Iterator[Execution]:
