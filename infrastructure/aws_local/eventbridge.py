@@ -32,6 +32,8 @@ from typing import Any
 from rez_agent.domain.expression import Occurrences, parse
 
 Document = Mapping[str, Any]
+_Stamp = tuple[datetime | float, datetime | float | None]
+"""A document's dates of creation and of change, as it holds them."""
 
 _TICK = timedelta(microseconds=1)
 _DAY = 86_400
@@ -69,7 +71,7 @@ class Ticker:
     def __init__(self, since: datetime) -> None:
         """``since``: of a schedule older than that, what fell due before it is not this ticker's business."""
         self._since = since
-        self._next: dict[str, tuple[datetime, datetime, datetime | None]] = {}
+        self._next: dict[str, tuple[_Stamp, datetime | None]] = {}
         self._later: list[tuple[datetime, str, Firing]] = []
 
     def due(self, documents: Iterable[Document], until: datetime) -> list[Firing]:
@@ -79,19 +81,19 @@ class Ticker:
         """
         known, self._next = self._next, {}
         for document in documents:
-            key, made, changed = document["Arn"], instant(document["CreationDate"]), _changed(document)
+            key, stamp = document["Arn"], (document["CreationDate"], document.get("LastModificationDate"))
             before = known.get(key)
-            coming = before[2] if before and before[:2] == (made, changed) else self._first(document)
+            coming = before[1] if before and before[0] == stamp else self._first(document)
             while coming is not None and coming <= until:
                 following = next_due(document, coming)
                 self._fall_due(_firing(document, coming, last=following is None))
                 coming = following
-            self._next[key] = (made, changed, coming)
+            self._next[key] = (stamp, coming)
         return list(self._release(until))
 
     def next_at(self) -> datetime | None:
         """When the earliest firing comes up that is known of since the last call of :meth:`due`."""
-        instants = [coming for _, _, coming in self._next.values() if coming is not None]
+        instants = [coming for _, coming in self._next.values() if coming is not None]
         return min([*instants, *(at for at, _, _ in self._later)], default=None)
 
     def _first(self, document: Document) -> datetime | None:
