@@ -1,4 +1,4 @@
-"""The scheduler function's work: commands that arrive by the topic, and firings."""
+"""The scheduler handler, by the first system's plan: what the topic and the engine bring is read and done."""
 
 from __future__ import annotations
 
