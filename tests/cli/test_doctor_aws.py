@@ -19,10 +19,10 @@ from rez_agent.aws.asking import Identity
 from rez_agent.aws.deployed import FUNCTIONS, Denial, FunctionState
 from rez_agent.aws.inspection import Inspection, inspection_by
 from rez_agent.aws.underway import Subscription, UnarmedSchedule, Waiting, error_in
-from rez_agent.cli import cloud_checks, cloud_rights
+from rez_agent.cli import cloud, cloud_checks, cloud_rights
 from rez_agent.cli.finding import Finding, Verdict
 from rez_agent.cli.main import main
-from rez_agent.domain.errors import Unavailable
+from rez_agent.domain.errors import Invalid, Unavailable
 from tests.aws.stage import Stage, client, endpoint
 
 NOW = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
@@ -479,6 +479,11 @@ def test_the_secrets_of_a_stage_are_kept_in_secrets_manager(
 @pytest.mark.parametrize("command", [["doctor"], ["keys", "list"], ["secrets", "list"]])
 def test_a_name_that_no_stage_can_have_is_refused(command: list[str]) -> None:
     assert main([*command, "--stage", "No Stage"]) == 2
+
+
+def test_without_the_libraries_for_aws_it_is_said_how_to_get_them() -> None:
+    with pytest.raises(Invalid, match=r"there is no botocore.*make setup-development"), cloud._libraries():
+        raise ModuleNotFoundError(name="botocore")
 
 
 def test_without_a_region_the_doctor_says_so() -> None:
