@@ -18,7 +18,6 @@ from pathlib import Path
 from infrastructure.aws_local.deployment import NotDeployed, actions_file, deploy, missing_zips
 from infrastructure.aws_local.process import Endpoint, NotStarted, emulator
 from infrastructure.aws_local.words import welcome
-from infrastructure.synth import synthesize
 from rez_agent.domain.errors import Invalid
 
 _SETTINGS = {"auth": "none", "allowTarget": "127.0.0.0/8"}
@@ -55,6 +54,8 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(given: argparse.Namespace, stopped: threading.Event) -> int:
     given.log.parent.mkdir(parents=True, exist_ok=True)
     with emulator(auth=True, port=given.port, log=given.log, record=given.record) as endpoint:
+        from infrastructure.synth import synthesize  # noqa: PLC0415 - late: loading Pulumi takes a second
+
         settings = {**_SETTINGS, "actions": file} if (file := actions_file(given.zips)) else _SETTINGS
         deployment = deploy(endpoint, synthesize(given.stage, **settings), given.zips, given.stage)
         _announce(endpoint, dict(deployment.outputs))

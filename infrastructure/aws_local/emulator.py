@@ -1,4 +1,4 @@
-"""AWS on loopback: ``python -m infrastructure.aws_local.emulator --port N [--no-firing] [--auth]``.
+"""AWS on loopback: ``python -m infrastructure.aws_local.emulator [--port N] [--no-firing] [--auth]``.
 
 Starts ministack on 127.0.0.1 with what :mod:`infrastructure.aws_local.ministack_patches` mends, in an
 environment of its own: nothing of the caller's environment reaches ministack or the functions that it runs.

@@ -1,4 +1,4 @@
-"""Emulated AWSs, one process for each kind that the tests of a module need."""
+"""An emulated AWS for all tests that need no other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infrastructure.aws_local.process import emulator
 from tests.infrastructure.aws_local.rig import Rig
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def aws() -> Iterator[Rig]:
     """One that fires, and enforces IAM."""
     with emulator(auth=True) as endpoint:
