@@ -346,14 +346,23 @@ def test_what_is_not_deployed_is_named(inspection: Inspection) -> None:
     who, finding = cloud_checks.identity(inspection)
     assert who is not None
     assert finding.verdict is Verdict.OK
-    missing = inspection.deployed.missing(who)
+    missing, unknown = inspection.deployed.missing(who)
+    assert unknown == []
     names = inspection.ask.names
     assert {f"function {names(what)}" for what in FUNCTIONS} <= set(missing)
     assert f"role {names.execution_role}" in missing
     assert f"schedule group {names.schedule_group}" in missing
     assert not [name for name in missing if name.startswith(("table", "topic", "bucket"))]
-    assert "Not there: " in one(cloud_checks.resources(missing, "dev")).text
-    assert one(cloud_checks.resources([], "dev")).verdict is Verdict.OK
+    assert "Not there: " in one(cloud_checks.resources(missing, [], "dev")).text
+    assert one(cloud_checks.resources([], [], "dev")).verdict is Verdict.OK
+
+
+def test_what_may_not_be_looked_at_hides_nothing_that_is_missing() -> None:
+    missing, denied = [f"queue q{n}" for n in range(7)], ["bucket b (HeadBucket answers 403: Forbidden)"]
+    findings = list(cloud_checks.resources(missing, denied, "dev"))
+    assert told(findings) == [("resources", "problem"), ("resources", "warning")]
+    assert "q4 and 2 more." in findings[0].text
+    assert "HeadBucket answers 403" in findings[1].text
 
 
 def test_unarmed_rows_and_rows_by_status_are_read_from_the_table(

@@ -12,7 +12,7 @@ from typing import Any
 from rez_agent.aws.asking import Asking, Identity, arn
 from rez_agent.aws.settings import PROCESSOR, SCHEDULER, SWEEP, WEBAPI, AwsSettings, Need
 from rez_agent.aws.tables import TABLES
-from rez_agent.domain.errors import Invalid
+from rez_agent.domain.errors import Invalid, Unavailable
 
 WORK = ("web-actions", "notifications", "custom")
 COMMANDS = "schedule-creation"
@@ -60,9 +60,16 @@ class Deployed:
     def __init__(self, ask: Asking) -> None:
         self._ask = ask
 
-    def missing(self, identity: Identity) -> list[str]:
-        """What of the stage is not there, as ``kind name``."""
-        return [f"{kind} {name}" for kind, name, look in self._resources(identity) if look() is None]
+    def missing(self, identity: Identity) -> tuple[list[str], list[str]]:
+        """What of the stage is not there, as ``kind name``; and what could not be looked at, and why not."""
+        missing, unknown = [], []
+        for kind, name, look in self._resources(identity):
+            try:
+                if look() is None:
+                    missing.append(f"{kind} {name}")
+            except Unavailable as error:
+                unknown.append(f"{kind} {name} ({error.message})")
+        return missing, unknown
 
     def _resources(self, identity: Identity) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         """Kind and name of each resource, and how to look for it."""

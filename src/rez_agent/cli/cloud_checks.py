@@ -58,7 +58,7 @@ def every_check(inspection: Inspection, who: Identity, now: datetime) -> Iterato
     state: list[FunctionState] = []
     deployed, underway = inspection.deployed, inspection.underway
     stage = inspection.ask.names.stage
-    yield from _looked("resources", who, lambda: resources(deployed.missing(who), stage))
+    yield from _looked("resources", who, lambda: resources(*deployed.missing(who), stage))
     yield from _looked("functions", who, lambda: _functions(inspection, state))
     yield from _looked("functions", who, lambda: hidden(deployed.hidden_seconds(), state))
     yield from _looked("logs", who, lambda: _logs(inspection, now))
@@ -99,14 +99,23 @@ def api_url(inspection: Inspection) -> str | None:
 # --- what is deployed ---
 
 
-def resources(missing: list[str], stage: str) -> Iterator[Finding]:
+def resources(missing: list[str], unknown: list[str], stage: str) -> Iterator[Finding]:
     """Whether everything is there."""
-    if not missing:
+    if missing:
+        remedy = (
+            "Deploy: make build, then pulumi up in infrastructure/. If it is deployed: is the region right?"
+        )
+        yield problem("resources", f"Not there: {_some(missing)}.", remedy)
+    if unknown:
+        text = f"Could not be looked at: {_short(_some(unknown))}"
+        yield warning("resources", text, "Allow it to whoever asks, or ask somebody who may.")
+    if not missing and not unknown:
         yield ok("resources", f"Everything of stage '{stage}' is there.")
-        return
-    told = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
-    remedy = "Deploy: make build, then pulumi up in infrastructure/. If it is deployed: is the region right?"
-    yield problem("resources", f"Not there: {told}.", remedy)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _functions(inspection: Inspection, state: list[FunctionState]) -> Iterator[Finding]:
