@@ -13,16 +13,16 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.stub import Stubber
 
 from rez_agent.aws.asking import Identity
-from rez_agent.aws.deployed import FUNCTIONS, Denial, FunctionState
+from rez_agent.aws.deployed import FUNCTIONS, Denial
 from rez_agent.aws.inspection import Inspection, inspection_by
 from rez_agent.aws.underway import Subscription, UnarmedSchedule, Waiting, error_in
 from rez_agent.cli import cloud, cloud_checks, cloud_rights
 from rez_agent.cli.finding import Finding, Verdict
 from rez_agent.cli.main import main
 from rez_agent.domain.errors import Invalid, Unavailable
+from tests.aws.answers import function, stubbed, trusting
 from tests.aws.stage import Stage, client, endpoint
 
 NOW = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
@@ -56,21 +56,6 @@ def one(findings: Iterable[Finding]) -> Finding:
 
 def told(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     return [(finding.check, finding.verdict.value) for finding in findings]
-
-
-def stubbed(service: str, *answers: tuple[str, Any]) -> Inspection:
-    """A stage whose only service gives these answers in turn: a document, or an error's (code, text)."""
-    made = botocore.session.get_session().create_client(
-        service, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s"
-    )
-    stubber = Stubber(made)
-    for operation, answer in answers:
-        if isinstance(answer, tuple):
-            stubber.add_client_error(operation, *answer)
-        else:
-            stubber.add_response(operation, answer)
-    stubber.activate()
-    return inspection_by("dev", lambda _service: made)
 
 
 # --- AWS's denials, as they were recorded ---
@@ -128,14 +113,6 @@ def test_a_dead_letter_of_eventbridge_tells_its_denial() -> None:
     finding = one(cloud_checks.dead_letters([waiting]))
     assert finding.verdict is Verdict.PROBLEM
     assert "holds 3 messages. AccessDenied: lambda:InvokeFunction" in finding.text
-
-
-def test_a_dead_letter_of_a_function_tells_its_error() -> None:
-    body = {"responsePayload": {"errorType": "Malformed", "errorMessage": "The message is no command."}}
-    assert error_in({"Body": json.dumps(body)}) == "Malformed: The message is no command."
-    assert error_in({"Body": "poison"}) == ""
-    assert error_in({"Body": "[1]"}) == ""
-    assert error_in({"Body": '{"responsePayload": "text"}'}) == ""
 
 
 def test_a_check_that_the_operator_may_not_make_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,19 +174,6 @@ def test_a_subscription_that_was_not_confirmed_is_told() -> None:
     assert len(others) == 4
 
 
-def test_the_quota_of_this_account_is_read_where_it_can_be() -> None:
-    quotas = {"Quotas": [{"QuotaName": "Number of schedules", "Value": 5_000_000.0}]}
-    assert (
-        stubbed("service-quotas", ("list_service_quotas", quotas)).underway.quota("number of schedules")
-        == 5e6
-    )
-    refused = [
-        ("list_service_quotas", ("AccessDeniedException", "No.")),
-        ("list_aws_default_service_quotas", quotas),
-    ]
-    assert stubbed("service-quotas", *refused).underway.quota("Number of schedules") == 5e6
-
-
 @pytest.mark.parametrize(
     ("count", "verdict"),
     [(10, Verdict.OK), (7_999_999, Verdict.OK), (8_000_000, Verdict.WARNING), (9_600_000, Verdict.PROBLEM)],
@@ -223,21 +187,25 @@ def test_a_large_group_is_counted_by_its_table() -> None:
     assert finding.text.startswith("About 1,000,000 of 10,000,000 schedules: the documented quota")
 
 
+def test_the_api_of_the_stage_is_found_among_others() -> None:
+    def api(name: str) -> dict[str, str]:
+        endpoint = f"https://{name}.example"
+        return {
+            "Name": name,
+            "ApiEndpoint": endpoint,
+            "ProtocolType": "HTTP",
+            "RouteSelectionExpression": "$",
+        }
+
+    pages = [{"Items": [api("other")], "NextToken": "more"}, {"Items": [api("rez-agent-api-dev")]}]
+    found = stubbed("apigatewayv2", *(("get_apis", page) for page in pages))
+    assert found.underway.api_url() == "https://rez-agent-api-dev.example"
+    assert stubbed("apigatewayv2", ("get_apis", {"Items": []})).underway.api_url() is None
+    denied = stubbed("apigatewayv2", ("get_apis", ("AccessDeniedException", "No.")))
+    assert cloud_checks.api_url(denied) is None
+
+
 # --- judgements ---
-
-
-def function(**changed: Any) -> FunctionState:
-    facts: dict[str, Any] = {
-        "what": "scheduler",
-        "name": "rez-agent-scheduler-dev",
-        "arn": "arn",
-        "role": "arn:aws:iam::1:role/r",
-        "timeout": 60,
-        "state": "Active",
-        "reason": "",
-        "problems": (),
-    }
-    return FunctionState(**{**facts, **changed})
 
 
 def test_functions_as_they_were_deployed_are_well() -> None:
@@ -292,11 +260,6 @@ def test_the_sweep_must_be_set_going() -> None:
     assert "rez-agent-reconcile-dev in group 'default' is disabled" in one(cloud_checks.timers(states)).text
     assert list(cloud_checks.heartbeat("rez-agent-sweep-dev", beating=True)) == []
     assert "has logged nothing for 5 min" in one(cloud_checks.heartbeat("s", beating=False)).text
-
-
-def trusting(principal: Any, condition: Any = None) -> dict[str, Any]:
-    statement: dict[str, Any] = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    return {"Statement": [statement | ({"Condition": condition} if condition else {})]}
 
 
 def test_the_execution_role_trusts_eventbridge_scheduler_for_this_account() -> None:
@@ -363,76 +326,6 @@ def test_what_may_not_be_looked_at_hides_nothing_that_is_missing() -> None:
     assert told(findings) == [("resources", "problem"), ("resources", "warning")]
     assert "q4 and 2 more." in findings[0].text
     assert "HeadBucket answers 403" in findings[1].text
-
-
-def test_unarmed_rows_and_rows_by_status_are_read_from_the_table(
-    stage: Stage, inspection: Inspection
-) -> None:
-    row = {
-        "id": "sch_1",
-        "name": "tee-times",
-        "status": "active",
-        "created_date": "2026-03-01T00:00:00.000Z",
-        "unarmed": "u",
-        "unarmed_since": "2026-03-08T11:59:00.000Z",
-        "updated_date": "2026-03-08T11:00:00.000Z",
-        "error_message": PASS_DENIED,
-    }
-    client("dynamodb").put_item(
-        TableName=stage.names("schedules"), Item={name: {"S": value} for name, value in row.items()}
-    )
-    (found,) = inspection.underway.unarmed()
-    assert (found.name, found.since, found.error) == ("tee-times", NOW - timedelta(hours=1), PASS_DENIED)
-    assert [item["id"] for item in inspection.underway.schedules("active", 10)] == ["sch_1"]
-    assert inspection.underway.schedules("error", 10) == []
-
-
-def test_dead_letters_are_read_and_stay(stage: Stage, inspection: Inspection) -> None:
-    url = client("sqs").create_queue(QueueName=stage.names("scheduler-dead-letters"))["QueueUrl"]
-    attributes = {"ERROR_CODE": {"DataType": "String", "StringValue": "ResourceNotFoundException"}}
-    client("sqs").send_message(QueueUrl=url, MessageBody="{}", MessageAttributes=attributes)
-    for _ in range(2):
-        (waiting,) = inspection.underway.dead_letters()
-        assert (waiting.count, waiting.errors) == (1, ("ResourceNotFoundException: ",))
-
-
-def test_iam_simulates_what_a_role_lacks(inspection: Inspection) -> None:
-    names, account = inspection.ask.names, endpoint().account
-    iam = client("iam")
-    role = iam.create_role(
-        RoleName=names("scheduler-role"),
-        AssumeRolePolicyDocument=json.dumps(trusting({"Service": "lambda.amazonaws.com"})),
-    )["Role"]["Arn"]
-    allowed = {"Effect": "Allow", "Action": "scheduler:*", "Resource": "*"}
-    iam.put_role_policy(
-        RoleName=names("scheduler-role"), PolicyName="p", PolicyDocument=json.dumps({"Statement": [allowed]})
-    )
-    who = Identity(account, f"arn:aws:iam::{account}:root", "us-east-1")
-    found = inspection.deployed.denials(who, [function(role=role)])
-    assert [denial.action for denial in found if denial.role == role] == ["iam:PassRole"]
-
-
-@pytest.mark.parametrize(
-    ("service", "lacking"), [("scheduler.amazonaws.com", []), ("lambda.amazonaws.com", ["iam:PassRole"])]
-)
-def test_a_right_to_pass_the_role_counts_for_eventbridge_scheduler_alone(
-    inspection: Inspection, service: str, lacking: list[str]
-) -> None:
-    name, account = f"passes-to-{service}", endpoint().account
-    trusted = json.dumps(trusting({"Service": "lambda.amazonaws.com"}))
-    role = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
-    passing = {
-        "Effect": "Allow",
-        "Action": "iam:PassRole",
-        "Resource": f"arn:aws:iam::{account}:role/{inspection.ask.names.execution_role}",
-        "Condition": {"StringEquals": {"iam:PassedToService": service}},
-    }
-    keeping = {"Effect": "Allow", "Action": ["scheduler:*"], "Resource": "*"}
-    document = json.dumps({"Statement": [passing, keeping]})
-    client("iam").put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document)
-    who = Identity(account, f"arn:aws:iam::{account}:root", "us-east-1")
-    found = inspection.deployed.denials(who, [function(role=role)])
-    assert [denial.action for denial in found if denial.role == role] == lacking
 
 
 def at_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
