@@ -44,7 +44,9 @@ def test_a_small_group_is_counted_and_a_large_one_is_told_by_its_table() -> None
 def test_a_metric_is_added_up() -> None:
     points = {"Datapoints": [{"Sum": 2.0}, {"Sum": 3.0}]}
     found = stubbed("cloudwatch", ("get_metric_statistics", points))
-    assert found.deployed.metric_sum("AWS/Lambda", "Errors", ("FunctionName", "f"), NOW) == 5
+    of_function = ("FunctionName", "f")
+    day = timedelta(days=1)
+    assert found.deployed.metric_sum("AWS/Lambda", "Errors", of_function, until=NOW, span=day) == 5
 
 
 def test_a_log_is_searched_through_empty_pages() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -121,17 +121,18 @@ class Deployed:
                 found[self._ask.names(what)] = hidden
         return found
 
-    def metric_sum(self, namespace: str, metric: str, dimension: tuple[str, str], since: datetime) -> float:
-        """A CloudWatch metric added up from ``since`` to now, 0 where there is no data."""
-        now = datetime.now(UTC)
+    def metric_sum(
+        self, namespace: str, metric: str, dimension: tuple[str, str], *, until: datetime, span: timedelta
+    ) -> float:
+        """A CloudWatch metric added up over the ``span`` up to ``until``, 0 where there is no data."""
         answer = self._ask.asked(
             self._ask.client("cloudwatch").get_metric_statistics,
             Namespace=namespace,
             MetricName=metric,
             Dimensions=[{"Name": dimension[0], "Value": dimension[1]}],
-            StartTime=since,
-            EndTime=now,
-            Period=max(60, int((now - since).total_seconds()) // 60 * 60),
+            StartTime=until - span,
+            EndTime=until,
+            Period=max(60, int(span.total_seconds()) // 60 * 60),
             Statistics=["Sum"],
         )
         return sum(float(point["Sum"]) for point in answer["Datapoints"])

@@ -158,13 +158,13 @@ def _logs(inspection: Inspection, now: datetime) -> Iterator[Finding]:
         name = inspection.ask.names(what)
         yield from timeouts(name, deployed.logged(what, '"Task timed out"', now - DAY))
         yield from logged_denials(name, deployed.logged(what, DENIALS_LOGGED, now - RECENT))
-        failed = deployed.metric_sum("AWS/Lambda", "Errors", ("FunctionName", name), now - DAY)
+        failed = deployed.metric_sum("AWS/Lambda", "Errors", ("FunctionName", name), until=now, span=DAY)
         if failed:
             text = f"{name} failed {counted(round(failed), 'time')} within a day."
             yield warning(
                 "logs", text, f"Read it: aws logs filter-log-events --log-group-name /aws/lambda/{name}"
             )
-        held = deployed.metric_sum("AWS/Lambda", "Throttles", ("FunctionName", name), now - DAY)
+        held = deployed.metric_sum("AWS/Lambda", "Throttles", ("FunctionName", name), until=now, span=DAY)
         if held:
             text = f"{name} was throttled {counted(round(held), 'time')} within a day."
             yield warning(
@@ -291,7 +291,7 @@ def dead_letters(found: Iterable[Waiting]) -> Iterator[Finding]:
 def _firings(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     group = ("ScheduleGroup", inspection.ask.names.schedule_group)
     for metric, meaning, remedy in FIRING_METRICS:
-        count = inspection.deployed.metric_sum("AWS/Scheduler", metric, group, now - DAY)
+        count = inspection.deployed.metric_sum("AWS/Scheduler", metric, group, until=now, span=DAY)
         if count:
             yield warning("firings", f"{counted(round(count), 'firing')} {meaning} within a day.", remedy)
 
