@@ -26,9 +26,9 @@ class Place:
         """A table."""
         return self._arn("dynamodb", f"table/{self.names(what)}")
 
-    def indexes(self, what: str) -> str:
-        """All indexes of a table."""
-        return f"{self.table(what)}/index/*"
+    def index(self, what: str, name: str) -> str:
+        """An index of a table."""
+        return f"{self.table(what)}/index/{name}"
 
     def topic(self, what: str) -> str:
         """A topic."""

@@ -5,19 +5,30 @@ An action is granted on ``*`` only where AWS knows no resource for it; its ``why
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from infrastructure.stack.place import Place
+from rez_agent.aws.tables import (
+    BY_CREATOR,
+    BY_STATUS,
+    EXECUTIONS,
+    IN_FLIGHT,
+    MESSAGES,
+    PENDING,
+    QUEUE,
+    RECORDS,
+    SCHEDULES,
+    TABLES,
+    UNARMED,
+    WRITTEN,
+    Index,
+    Table,
+)
 
 WORK = ("web-actions", "notifications", "custom")
 """The topics of work, and the queues behind them."""
-
-ALL = ("schedules", "messages", "executions", "records")
-"""The tables."""
-
-READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 
 KEEP_ENGINE = (
     "scheduler:CreateSchedule",
@@ -52,36 +63,46 @@ def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
     return {
         "webapi": (
             _logs(place, "webapi"),
-            *_read(place, *ALL),
-            _put(place, "messages", "records"),
+            _get(place, *TABLES),
+            _get_many(place, *TABLES),
+            _query(place, EXECUTIONS, RECORDS),
+            _query_index(place, SCHEDULES, BY_STATUS, BY_CREATOR),
+            _query_index(place, MESSAGES, PENDING),
+            _query_index(place, EXECUTIONS, WRITTEN),
+            _put(place, MESSAGES, RECORDS),
             _put(
                 place,
-                "schedules",
+                SCHEDULES,
                 why="The design gives it, though it is the scheduler that applies commands.",
             ),
-            _change_records(place),
+            _delete(place, why="Keys go, and what owns a payload that was kept for an Idempotency-Key."),
             _publish(place, "schedule-creation"),
             *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
             *_secrets(place),
         ),
         "scheduler": (
             _logs(place, "scheduler"),
-            *_read(place, *ALL),
-            _put(place, *ALL),
-            _change_records(place),
+            _get(place, *TABLES),
+            _get_many(place, EXECUTIONS, RECORDS),
+            _query(place, EXECUTIONS, RECORDS),
+            _query_index(place, EXECUTIONS, IN_FLIGHT, QUEUE),
+            _put(place, *TABLES),
+            _delete(place, why="A name is free again when its schedule goes."),
+            _count(place),
             _publish(place, *WORK),
             _send(place, *WORK, why="Work that is due later goes to its queue with a delay."),
-            *_payloads(place, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+            *_payloads(place, "s3:GetObject", "s3:PutObject"),
             *_secrets(place),
             *_engine(place),
             _on_failure(place),
         ),
         "processor": (
             _logs(place, "processor"),
-            *_read(place, "schedules", "executions", "records"),
-            _put(place, "executions", "records"),
-            _change_records(place),
+            _get(place, SCHEDULES, EXECUTIONS, RECORDS),
+            _query_index(place, EXECUTIONS, IN_FLIGHT),
+            _put(place, EXECUTIONS, RECORDS),
             _receive(place, *WORK),
+            _hurry(place, *WORK),
             _publish(place, *WORK),
             _send(place, *WORK, why="A retry is a new message with a delay."),
             *_payloads(place, "s3:GetObject"),
@@ -89,12 +110,20 @@ def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
         ),
         "sweep": (
             _logs(place, "sweep"),
-            *_read(place, *ALL),
+            _get(place, *TABLES),
+            _get_many(place, SCHEDULES, EXECUTIONS),
+            _query(place, EXECUTIONS, RECORDS),
+            _query_index(place, SCHEDULES, UNARMED),
+            _query_index(place, MESSAGES, PENDING),
+            _query_index(place, EXECUTIONS, IN_FLIGHT, QUEUE),
             Right(
-                ("dynamodb:Scan",), (place.table("schedules"),), why="The reconcile goes through all of them."
+                ("dynamodb:Scan",),
+                (place.table(SCHEDULES.what),),
+                why="The reconcile goes through all of them.",
             ),
-            _put(place, *ALL),
-            _change_records(place),
+            _put(place, *TABLES),
+            _delete(place, why="Names of schedules that delete themselves, and payloads that nobody owns."),
+            _count(place),
             _publish(place, "schedule-creation", *WORK),
             _send(place, *WORK, why="Work that is due later goes to its queue with a delay."),
             *_payloads(place, "s3:GetObject", "s3:DeleteObject"),
@@ -139,24 +168,40 @@ def _logs(place: Place, function: str) -> Right:
     return Right(("logs:CreateLogStream", "logs:PutLogEvents"), (place.log_streams(function),))
 
 
-def _read(place: Place, *tables: str) -> tuple[Right, ...]:
-    indexed = (place.indexes(table) for table in tables if table != "records")
-    return (
-        Right(READ, tuple(place.table(table) for table in tables)),
-        Right(("dynamodb:Query",), tuple(indexed)),
-    )
+def _get(place: Place, *tables: Table) -> Right:
+    return Right(("dynamodb:GetItem",), _arns(place, tables))
+
+
+def _get_many(place: Place, *tables: Table) -> Right:
+    return Right(("dynamodb:BatchGetItem",), _arns(place, tables))
+
+
+def _query(place: Place, *tables: Table) -> Right:
+    return Right(("dynamodb:Query",), _arns(place, tables))
+
+
+def _query_index(place: Place, table: Table, *indexes: Index) -> Right:
+    return Right(("dynamodb:Query",), tuple(place.index(table.what, index.name) for index in indexes))
 
 
 WHOLE = "Items are written whole. A transaction needs the rights of its parts; there is none of its own."
 
 
-def _put(place: Place, *tables: str, why: str = WHOLE) -> Right:
-    return Right(("dynamodb:PutItem",), tuple(place.table(table) for table in tables), why=why)
+def _put(place: Place, *tables: Table, why: str = WHOLE) -> Right:
+    return Right(("dynamodb:PutItem",), _arns(place, tables), why=why)
 
 
-def _change_records(place: Place) -> Right:
-    why = "Counters are added to, and names, keys and owners of payloads deleted. The rest goes by its TTL."
-    return Right(("dynamodb:DeleteItem", "dynamodb:UpdateItem"), (place.table("records"),), why=why)
+def _delete(place: Place, why: str) -> Right:
+    """Only records are deleted. Everything else goes by its TTL."""
+    return Right(("dynamodb:DeleteItem",), _arns(place, [RECORDS]), why=why)
+
+
+def _count(place: Place) -> Right:
+    return Right(("dynamodb:UpdateItem",), _arns(place, [RECORDS]), why="An owner's schedules are counted.")
+
+
+def _arns(place: Place, tables: Iterable[Table]) -> tuple[str, ...]:
+    return tuple(place.table(table.what) for table in tables)
 
 
 def _publish(place: Place, *topics: str) -> Right:
@@ -168,14 +213,14 @@ def _send(place: Place, *queues: str, why: str = "") -> Right:
 
 
 def _receive(place: Place, *queues: str) -> Right:
-    actions = (
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ChangeMessageVisibility",
-    )
+    actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
     why = "Lambda polls the queues in the name of the function's role."
     return Right(actions, tuple(place.queue(queue) for queue in queues), why=why)
+
+
+def _hurry(place: Place, *queues: str) -> Right:
+    why = "What can't be read goes back to its queue to be received again at once."
+    return Right(("sqs:ChangeMessageVisibility",), tuple(place.queue(queue) for queue in queues), why=why)
 
 
 def _payloads(place: Place, *actions: str) -> tuple[Right, ...]:
@@ -194,7 +239,9 @@ def _secrets(place: Place) -> tuple[Right, ...]:
 def _engine(place: Place) -> tuple[Right, ...]:
     passed = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
     return (
-        Right(KEEP_ENGINE, (place.schedules,)),
+        Right(
+            KEEP_ENGINE, (place.schedules,), why="The design gives all four, though only the sweep asks back."
+        ),
         Right(("iam:PassRole",), (place.execution_role,), passed, "A schedule names the role that fires it."),
     )
 

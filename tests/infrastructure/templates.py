@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -104,10 +104,19 @@ def statements(role: Any) -> Iterator[dict[str, Any]]:
         yield from policy["PolicyDocument"]["Statement"]
 
 
-def allows(role: Any, action: str, resource: str) -> bool:
-    """Whether a role may take ``action`` on ``resource``. Conditions are not judged."""
+def allows(role: Any, action: str, resource: str, context: Mapping[str, str] | None = None) -> bool:
+    """Whether a role may take ``action`` on ``resource``. ``context``: what AWS knows of the request besides;
+    a condition on anything else does not hold."""
     return any(
-        action in statement["Action"] and any(fnmatchcase(resource, each) for each in statement["Resource"])
+        action in statement["Action"]
+        and any(fnmatchcase(resource, each) for each in statement["Resource"])
+        and _holds(statement.get("Condition", {}), context or {})
         for statement in statements(role)
         if statement["Effect"] == "Allow"
     )
+
+
+def _holds(conditions: Mapping[str, Mapping[str, str]], context: Mapping[str, str]) -> bool:
+    assert conditions.keys() <= {"StringEquals"}, f"no judgement of {set(conditions)} yet"
+    asked = conditions.get("StringEquals", {})
+    return all(context.get(key) == value for key, value in asked.items())

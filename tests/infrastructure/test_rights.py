@@ -48,7 +48,14 @@ WITHOUT_A_NAME = {"scheduler:ListSchedules", "secretsmanager:ListSecrets"}
 def test_the_rights_that_the_design_lists_are_granted(
     function: str, action: str, resource: str, dev: Deployed
 ) -> None:
-    assert allows(dev.role(function), action, resource)
+    passed = {"iam:PassedToService": "scheduler.amazonaws.com"} if action == "iam:PassRole" else {}
+    assert allows(dev.role(function), action, resource, passed)
+
+
+@pytest.mark.parametrize("service", ["lambda.amazonaws.com", None])
+def test_a_role_is_passed_to_no_other_service(service: str | None, dev: Deployed) -> None:
+    context = {"iam:PassedToService": service} if service else {}
+    assert not allows(dev.role("scheduler"), "iam:PassRole", EXECUTION_ROLE, context)
 
 
 def test_eventbridge_scheduler_may_invoke_the_scheduler_keep_its_dead_letters_and_no_more(

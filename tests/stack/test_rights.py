@@ -9,177 +9,136 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any
+from itertools import product
+from typing import NamedTuple
 
 import pytest
 from infrastructure.synth import synthesize
 
-from tests.e2e.program import web_action
+from infrastructure.aws_local import emulator
 from tests.e2e.recorder import Recorder
-from tests.infrastructure.templates import Deployed, statements
-from tests.stack.running import STAGE, Stack, eventually
+from tests.infrastructure.templates import ACCOUNT, REGION, Deployed, allows, statements
+from tests.stack.running import STAGE, Stack, running_stack
+from tests.stack.story import Story, tell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-WAIT = {"Prefer": "wait=20"}
-NEVER_SOON = "cron(0 0 1 1 ? *)"
 FUNCTIONS = ("scheduler", "webapi", "processor", "sweep")
 
-NOT_OUR_CALLS = {
-    "logs:CreateLogStream": "Lambda writes a function's log in the name of its role",
-    "logs:PutLogEvents": "Lambda writes a function's log in the name of its role",
-    "sqs:ReceiveMessage": "Lambda polls the queues in the name of the function's role",
-    "sqs:DeleteMessage": "Lambda polls the queues in the name of the function's role",
-    "sqs:GetQueueAttributes": "Lambda polls the queues in the name of the function's role",
-}
-"""Rights that AWS itself uses for a function; the emulated one asks nobody."""
+
+class Unused(NamedTuple):
+    """A right that functions have and the story does not use, and why they have it. ``resource`` is a pattern
+    of its ARN."""
+
+    functions: tuple[str, ...]
+    action: str
+    resource: str
+    why: str
 
 
-class Story:
-    """All that can be asked of the stack, one thing after the other."""
+LOGS = "Lambda writes a function's log in the name of its role; the emulated one asks nobody."
+POLLS = "Lambda polls a queue in the name of its function's role; the emulated one asks nobody."
+FAILED = "Lambda sends what failed in the name of the function's role; the emulated one asks nobody."
+ABSENT = "S3 asks for it when an object is not there, to answer NoSuchKey; the emulated one asks nobody."
+DESIGN = "The design lists it for the function, whose code has no need of it."
+OLD = "Only objects older than a day are collected, and the emulated S3 dates them by its own clock."
 
-    def __init__(self, stack: Stack, target: Recorder) -> None:
-        self._stack = stack
-        self._target = target
+UNUSED = (
+    Unused(FUNCTIONS, "logs:CreateLogStream", "*", LOGS),
+    Unused(FUNCTIONS, "logs:PutLogEvents", "*", LOGS),
+    Unused(("processor",), "sqs:ReceiveMessage", "*", POLLS),
+    Unused(("processor",), "sqs:DeleteMessage", "*", POLLS),
+    Unused(("processor",), "sqs:GetQueueAttributes", "*", POLLS),
+    Unused(("scheduler", "sweep"), "sqs:SendMessage", "*:rez-agent-scheduler-dead-letters-dev", FAILED),
+    Unused(("scheduler", "webapi", "processor"), "s3:ListBucket", "*", ABSENT),
+    Unused(("scheduler",), "scheduler:GetSchedule", "*", DESIGN),
+    Unused(("webapi",), "dynamodb:PutItem", "*:table/rez-agent-schedules-dev", DESIGN),
+    Unused(("sweep",), "s3:DeleteObject", "*", OLD),
+)
+"""Everything that is granted is used in the story, or stands here."""
 
-    def create(self, name: str, expression: str = NEVER_SOON, path: str = "/ok", **more: Any) -> str:
-        definition = web_action(name, expression, self._target.url(path), **more)
-        answer = self._stack.post("/api/schedules", definition, WAIT)
-        assert answer.status == 201, answer.body
-        return str(answer.body["schedule_id"])
-
-    def url(self, path: str) -> str:
-        """Where the target answers."""
-        return self._target.url(path)
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        answer = self._stack.ask(method, path, body, {**WAIT, **headers})
-        assert answer.status < 400, (method, path, answer.status, answer.body)
-        return answer.body
-
-    def sweep(self, which: str) -> None:
-        answer = self._stack.client("lambda").invoke(
-            FunctionName=self._stack.outputs["sweepFunctionName"],
-            Payload=json.dumps({"sweep": which}).encode(),
-        )
-        assert "FunctionError" not in answer, answer["Payload"].read()
-
-    def ends(self, schedule_id: str, number: int = 1) -> None:
-        """Wait until so many of its executions are final."""
-
-        def final() -> bool:
-            states = [one["status"] for one in self._stack.history(schedule_id)]
-            return sum(state not in ("queued", "running") for state in states) >= number
-
-        eventually(final, 60, f"the end of {number} executions of {schedule_id}")
+PASSED = {"iam:PassedToService": "scheduler.amazonaws.com"}
+"""What IAM knows of a role that is passed: only EventBridge Scheduler is given one."""
 
 
-def tell(story: Story) -> None:
-    """Everything, in an order in which each step finds what it needs."""
-    kept = _schedules(story)
-    _executions(story)
-    _reading(story, kept)
-    story.ask("DELETE", f"/api/schedules/{kept}")
-    story.sweep("minute")
-    story.sweep("reconcile")
+class Call(NamedTuple):
+    """What a function asked IAM for; the ARN as the template has it."""
+
+    function: str
+    action: str
+    resource: str
 
 
-def _schedules(story: Story) -> str:
-    kept = story.create("kept", "rate(1 hour)", tags=["a"])
-    path = f"/api/schedules/{kept}"
-    story.ask("POST", f"{path}/pause", {"reason": "repair"})
-    story.ask("POST", f"{path}/resume")
-    story.ask("PATCH", path, {"description": "changed", "payload": {"body": {"text": "x" * 80_000}}})
-    story.ask("PATCH", path, {"description": "changed again"})
-    schedules = [web_action(f"batch{n}", NEVER_SOON, "http://127.0.0.1:9/x") for n in range(3)]
-    story.ask("POST", "/api/schedules/batch", {"schedules": schedules}, **{"Idempotency-Key": "batch"})
-    key = story.ask("POST", "/api/keys", {"name": "ann", "scope": "read"})
-    story.ask("DELETE", f"/api/keys/{key['id']}")
-    return kept
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of its own: what other tests ask, and what they take away to see it missed, is no evidence."""
+    with running_stack(tmp_path_factory.mktemp("rights") / "asked.jsonl") as stack:
+        yield stack
 
 
-def _executions(story: Story) -> None:
-    soon = datetime.fromtimestamp(time.time() + 3, UTC)
-    fired = story.create("fired", f"at({soon:%Y-%m-%dT%H:%M:%S})")
-    backoff = {"max_attempts": 1, "min_backoff_seconds": 1, "max_backoff_seconds": 2}
-    flaky = story.create("flaky", path="/fail/1/rights", policies={"retry": backoff})
-    story.ask("POST", f"/api/schedules/{flaky}/run", {"payload": _large(story)})
-    dead = story.create("dead", path="/fail/1/dead-rights", policies={"retry": {"max_attempts": 0}})
-    story.ask("POST", f"/api/schedules/{dead}/run")
-    queued = story.create("queued", "rate(1 minute)", policies={"overlap": "queue"})
-    hour = datetime.now(UTC) - timedelta(hours=1)
-    story.ask(
-        "POST", f"/api/schedules/{queued}/backfill", {"from": f"{hour:%Y-%m-%dT%H:%M:%SZ}", "to": _now()}
+@pytest.fixture(scope="module")
+def deployed() -> Deployed:
+    return Deployed(synthesize(STAGE))
+
+
+def test_each_function_may_do_what_it_does_and_does_what_it_may(
+    own_stack: Stack, target: Recorder, deployed: Deployed
+) -> None:
+    granted = set(_granted(deployed))
+    listed = {right for right in granted if any(_is(one, right) for one in UNUSED)}
+
+    tell(Story(own_stack, target))
+
+    assert _never_used(granted - listed, own_stack) == set()
+    assert listed - _never_used(listed, own_stack, seconds=0) == set(), "listed as unused, and used"
+    assert [one for one in UNUSED if not any(_is(one, right) for right in granted)] == []
+    assert set(_asked(own_stack, allowed=False)) == set()
+    assert {call for call in _asked(own_stack, allowed=True) if not _allowed(deployed, call)} == set()
+
+
+def _granted(deployed: Deployed) -> Iterator[Call]:
+    """What the template grants; the resources are patterns."""
+    for function in FUNCTIONS:
+        for statement in statements(deployed.role(function)):
+            for action, resource in product(statement["Action"], statement["Resource"]):
+                yield Call(function, action, resource)
+
+
+def _is(one: Unused, right: Call) -> bool:
+    return (
+        right.function in one.functions
+        and right.action == one.action
+        and fnmatchcase(right.resource, one.resource)
     )
-    story.ends(dead)
-    story.ask("POST", "/api/executions/redrive", {"schedule_id": dead})
-    story.ends(flaky)
-    story.ends(fired)
-    slow = story.create("slow", path="/slow/5/x")
-    run = story.ask("POST", f"/api/schedules/{slow}/run")["execution_id"]
-    story.ask("POST", f"/api/executions/{run}/cancel", {"reason": "enough"})
-    story.ends(slow)
 
 
-def _large(story: Story) -> dict[str, Any]:
-    payload: dict[str, Any] = web_action("x", NEVER_SOON, story.url("/fail/1/rights"))["payload"]
-    return {**payload, "body": {"text": "y" * 80_000}}
-
-
-def _now() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _reading(story: Story, kept: str) -> None:
-    for path in (
-        "/api/schedules",
-        "/api/schedules?order=name&tag=a",
-        f"/api/schedules/{kept}",
-        f"/api/schedules/{kept}/executions",
-        "/api/executions",
-        "/api/executions?dead_letter=true",
-        "/api/keys",
-    ):
-        story.ask("GET", path)
-
-
-Asked = dict[str, set[tuple[str, str]]]
-
-
-def asked(stack: Stack, *, allowed: bool) -> Asked:
-    """What each function asked of IAM: pairs of an action and a resource."""
-    found: Asked = defaultdict(set)
+def _asked(stack: Stack, *, allowed: bool) -> Iterator[Call]:
+    """What the functions asked of IAM; with the account and the region of the template in its place."""
     for line in stack.asked.read_text().splitlines():
         one = json.loads(line)
+        resource = one["resource"].replace(emulator.ACCOUNT, ACCOUNT).replace(emulator.REGION, REGION)
         for function in FUNCTIONS:
             if f"/rez-agent-{function}-role-{STAGE}/" in one["principal"] and one["allowed"] is allowed:
-                found[function].add((one["action"], one["resource"]))
-    return found
+                yield Call(function, one["action"], resource)
 
 
-def test_each_function_may_do_what_it_does_and_does_what_it_may(stack: Stack, target: Recorder) -> None:
-    tell(Story(stack, target))
-
-    denied = asked(stack, allowed=False)
-    assert denied == {}
-    used = asked(stack, allowed=True)
-    deployed = Deployed(synthesize(STAGE))
-    unused = {
-        f"{function} {action} {resource}"
-        for function in FUNCTIONS
-        for statement in statements(deployed.role(function))
-        for action in statement["Action"]
-        if action not in NOT_OUR_CALLS
-        for resource in statement["Resource"]
-        if not any(a == action and fnmatchcase(_tail(r), _tail(resource)) for a, r in used[function])
-    }
-    print("\n".join(sorted(unused)))
-    assert not unused
+def _never_used(rights: set[Call], stack: Stack, *, seconds: float = 30) -> set[Call]:
+    """Those of ``rights`` that were not used within so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        calls = set(_asked(stack, allowed=True))
+        unused = {right for right in rights if not any(_uses(call, right) for call in calls)}
+        if not unused or time.monotonic() >= until:
+            return unused
+        time.sleep(0.2)
 
 
-def _tail(arn: str) -> str:
-    """An ARN without account and region, which differ between a template and an emulator."""
-    return arn.rpartition(":")[2].replace("123456789012", "000000000000")
+def _uses(call: Call, right: Call) -> bool:
+    return call[:2] == right[:2] and fnmatchcase(call.resource, right.resource)
+
+
+def _allowed(deployed: Deployed, call: Call) -> bool:
+    context = PASSED if call.action == "iam:PassRole" else {}
+    return allows(deployed.role(call.function), call.action, call.resource, context)
