@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rez_agent.aws.execution_items import settled
+from rez_agent.aws.execution_items import schedule_of, settled
 from rez_agent.aws.names import Names
 from rez_agent.aws.secrets import ManagedSecrets
 from rez_agent.aws.tables import EXECUTIONS, RECORDS, SCHEDULES, Table
 from rez_agent.aws.wire import Item, from_wire, to_wire
 from rez_agent.clock import SystemClock
-from tests.stack.running import STAGE, Stack
+from tests.stack.running import STAGE, Stack, eventually
 
 NAMES = Names(STAGE)
 
@@ -35,17 +35,32 @@ class Console:
         """Put a whole item; what is None is left out."""
         self.stack.client("dynamodb").put_item(TableName=NAMES(table.what), Item=to_wire(item))
 
+    def row(self, schedule_id: str) -> Item:
+        """A schedule's row, once nobody is arming it any more."""
+
+        def found() -> Item | None:
+            row = self._item(SCHEDULES, id=schedule_id)
+            return None if "arming_until" in row else row
+
+        row: Item = eventually(found, 20, f"the end of the arming of {schedule_id}")
+        return row
+
     def change_schedule(self, schedule_id: str, **changes: Any) -> None:
         """Change attributes of a schedule's row."""
-        (row,) = (row for row in self.items(SCHEDULES) if row["id"] == schedule_id)
-        self.put(SCHEDULES, {**row, **changes})
+        self.put(SCHEDULES, {**self.row(schedule_id), **changes})
 
     def change_execution(self, execution_id: str, *, queue_at: str | None = None, **changes: Any) -> None:
         """Change an execution's item and what the indexes hold of it; ``queue_at`` by itself, which is then
         what an index holds that has not taken up the newest."""
-        (item,) = (item for item in self.items(EXECUTIONS) if item["id"] == execution_id)
+        item = self._item(EXECUTIONS, schedule_id=schedule_of(execution_id), id=execution_id)
         changed = settled({**item, **changes})
         self.put(EXECUTIONS, changed if queue_at is None else {**changed, "queue_at": queue_at})
+
+    def _item(self, table: Table, **key: Any) -> Item:
+        answer = self.stack.client("dynamodb").get_item(
+            TableName=NAMES(table.what), Key=to_wire(key), ConsistentRead=True
+        )
+        return from_wire(answer["Item"])
 
     def forget(self, pk: str, sk: str) -> None:
         """Delete a record."""
