@@ -51,11 +51,12 @@ def test_an_accepted_create_is_stored_with_the_id_it_will_have(rig: Rig) -> None
 
 
 def test_a_create_may_bring_its_id(rig: Rig) -> None:
-    message = rig.submit(action="create", schedule=definition_of(), schedule_id="sch_mine")
-    assert message.schedule_id == "sch_mine"
+    for name, chosen in (("short", "sch_mine"), ("long", "sch_" + "a" * 60)):
+        message = rig.submit(action="create", schedule=definition_of(name), schedule_id=chosen)
+        assert message.schedule_id == chosen
 
 
-@pytest.mark.parametrize("unfit", ["mine", "sch_", "sch_a_1", "sch_A", "sch_" + "a" * 65, "sch_a/b", "sch_ü"])
+@pytest.mark.parametrize("unfit", ["mine", "sch_", "sch_a_1", "sch_A", "sch_" + "a" * 61, "sch_a/b", "sch_ü"])
 def test_an_id_that_could_be_taken_for_another_is_refused(rig: Rig, unfit: str) -> None:
     """Ids of executions begin with their schedule's: one must never be the beginning of another."""
     found = refused(rig, Invalid, action="create", schedule=definition_of(), schedule_id=unfit)

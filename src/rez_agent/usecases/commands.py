@@ -22,8 +22,10 @@ from rez_agent.usecases.checking import checked_definition, checked_payload
 BEFORE = timedelta(microseconds=1)
 """Makes an exclusive lower bound inclusive."""
 
-_SCHEDULE_ID = re.compile("sch_[0-9a-z]{1,64}")
-_UNFIT_ID = "A schedule's id is 'sch_' and 1 to 64 of a-z 0-9. Leave it out to be given one."
+_SCHEDULE_ID = re.compile("sch_[0-9a-z]{1,60}")
+"""64 characters in all: a schedule of EventBridge Scheduler bears the id as its name, which has no more."""
+
+_UNFIT_ID = "A schedule's id is 'sch_' and 1 to 60 of a-z 0-9. Leave it out to be given one."
 
 SCHEDULES_PER_OWNER = 2_000_000
 """The quota of living schedules per owner, unless the host's settings say otherwise."""
