@@ -179,6 +179,15 @@ def test_every_change_of_a_schedule_that_the_engine_knows_is_to_be_taken_up(host
     assert (row(host)["armed_revision"], row(host)["revision"]) == (2, 3)
 
 
+def test_a_change_keeps_in_the_index_what_the_engine_may_have_been_told_of_a_moment_ago(
+    host: AwsStepped,
+) -> None:
+    before = schedule_of()
+    add(host, before)
+    change(host, before.paused(Pause(NOON, "ann")), before)
+    assert unarmed(host) == [before.id]
+
+
 def test_a_schedule_that_never_fires_is_to_be_taken_up_once_it_may(host: AwsStepped) -> None:
     never = schedule_of(schedule_expression="cron(0 12 30 2 ? *)")
     add(host, never)
