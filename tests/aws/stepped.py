@@ -104,7 +104,10 @@ class AwsStepped:
     def take(self, firing: dict[str, Any]) -> Firing:
         """The scheduler function is given a firing."""
         due = datetime.fromisoformat(firing["scheduled_time"])
-        return self.do(lambda ports: fire(ports, firing["schedule_id"], due, firing["revision"]))
+        ends_pause = firing.get("ends_pause", False)
+        return self.do(
+            lambda ports: fire(ports, firing["schedule_id"], due, firing["revision"], ends_pause=ends_pause)
+        )
 
     def sweep(self, *, time_left: Callable[[], float] = lambda: 900.0) -> dict[str, int]:
         """The sweep of a minute."""

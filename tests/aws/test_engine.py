@@ -116,6 +116,24 @@ def test_a_change_just_after_a_due_time_swallows_nothing(host: Driven, action: s
     assert due_times(host.history(schedule.id)) == ["12:00", "13:00"]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_the_firing_of_a_pause_s_end_that_comes_too_often_or_too_late_runs_nothing(
+    host: Driven, again: bool
+) -> None:
+    schedule = host.create(schedule_expression="cron(30 * * * ? *)")
+    host.command(action="pause", schedule_id=schedule.id, until=NOON + 2 * HOUR)
+    host.clock.advance(hours=2)
+    firings: list[dict[str, Any]] = []
+    host.eventbridge.fire(firings.append)
+    host.clock.advance(seconds=5)
+    if again:
+        assert host.take(firings[0]) == "resumed"
+    else:
+        host.command(action="pause", schedule_id=schedule.id)
+    assert host.take(firings[0]) == "stale"
+    assert told(host.history(schedule.id)) == [("12:30", "skipped", "paused")]
+
+
 def test_settling_looks_back_as_far_as_eventbridge_may_still_deliver(host: Driven) -> None:
     schedule = host.create(schedule_expression="cron(0 0 * * ? *)", policies={"catch_up": "all"})
     host.clock.advance(hours=12 + 72)

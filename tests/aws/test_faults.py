@@ -125,8 +125,9 @@ class Act:
     def fire(self, schedule: Schedule, due: datetime) -> None:
         """EventBridge fires."""
         self.fired = True
-        firing = {"schedule_id": schedule.id, "revision": schedule.revision, "scheduled_time": rfc3339(due)}
-        self.event(firing)
+        firing: dict[str, Any] = {"schedule_id": schedule.id, "revision": schedule.revision}
+        ends_pause = {"ends_pause": True} if schedule.pause else {}
+        self.event(firing | ends_pause | {"scheduled_time": rfc3339(due)})
 
     def event(self, event: Any) -> None:
         """The scheduler function is invoked."""

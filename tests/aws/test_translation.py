@@ -224,6 +224,7 @@ def test_a_pause_that_ends_by_itself_is_a_single_time_that_stays_until_it_is_rep
     assert (request["State"], request["ScheduleExpression"]) == ("ENABLED", "at(2026-06-01T13:00:01)")
     assert request["FlexibleTimeWindow"] == {"Mode": "OFF"}
     assert request["ActionAfterCompletion"] == "NONE"
+    assert json.loads(request["Target"]["Input"])["ends_pause"] is True
     assert translate(schedule.paused(Pause(NOON, "ann", until=until)), until, WIRING) is None
 
 

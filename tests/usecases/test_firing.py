@@ -42,9 +42,17 @@ def changed(rig: Rig, before: Schedule, after: Schedule) -> Schedule:
     return after
 
 
-def fired(rig: Rig, schedule: Schedule, due: datetime = NOON, *, revision: int | None = None) -> Firing:
+def fired(
+    rig: Rig,
+    schedule: Schedule,
+    due: datetime = NOON,
+    *,
+    revision: int | None = None,
+    ends_pause: bool = False,
+) -> Firing:
     rig.clock.advance_to(max(rig.clock.now(), due))
-    return rig.do(lambda ports: fire(ports, schedule.id, due, revision or schedule.revision))
+    told_of = revision or schedule.revision
+    return rig.do(lambda ports: fire(ports, schedule.id, due, told_of, ends_pause=ends_pause))
 
 
 def made_good(rig: Rig, schedule: Schedule, since: datetime, until: datetime) -> list[Execution]:
@@ -198,11 +206,32 @@ def test_the_firing_at_a_pauses_end_resumes_as_of_then(rig: Rig) -> None:
     until = NOON + 2 * HOUR + timedelta(milliseconds=200)
     paused = changed(rig, schedule, schedule.paused(Pause(NOON - MINUTE, "ann", until=until)))
     assert fired(rig, paused, NOON + 2 * HOUR) is Firing.PAUSED
-    assert fired(rig, paused, NOON + 2 * HOUR + timedelta(seconds=1)) is Firing.RESUMED
+    assert fired(rig, paused, NOON + 2 * HOUR + timedelta(seconds=1), ends_pause=True) is Firing.RESUMED
     present = rig.schedule(schedule.id)
     assert (present.status, present.revision, present.updated_date) == ("active", 3, until)
     assert history(rig, schedule) == [("12:00", "skipped", "paused")]
     assert rig.history(schedule.id)[0].span is not None
+
+
+def test_a_pauses_end_that_is_told_again_is_no_occurrence(rig: Rig) -> None:
+    schedule = kept(rig, schedule_expression="cron(30 * * * ? *)")
+    paused = changed(rig, schedule, schedule.paused(Pause(NOON - MINUTE, "ann", until=NOON)))
+    assert fired(rig, paused, NOON, ends_pause=True) is Firing.RESUMED
+    assert fired(rig, paused, NOON, ends_pause=True) is Firing.STALE
+    rig.clock.advance(seconds=5)
+    present = rig.schedule(schedule.id)
+    changed(rig, present, present.paused(Pause(rig.clock.now(), "ann")))
+    assert fired(rig, paused, NOON, ends_pause=True) is Firing.STALE
+    assert history(rig, schedule) == []
+
+
+def test_a_pauses_end_that_is_an_occurrence_too_runs_once(rig: Rig) -> None:
+    schedule = kept(rig)
+    paused = changed(rig, schedule, schedule.paused(Pause(NOON - MINUTE, "ann", until=NOON)))
+    fired(rig, paused, NOON, ends_pause=True)
+    assert fired(rig, paused, NOON, ends_pause=True) is Firing.QUEUED
+    assert fired(rig, paused, NOON) is Firing.REPEATED
+    assert history(rig, schedule) == [("12:00", "queued", None)]
 
 
 def test_a_late_firing_of_what_fell_into_a_pause_does_nothing_after_it_either(rig: Rig) -> None:

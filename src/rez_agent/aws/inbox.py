@@ -65,13 +65,14 @@ class Asked:
 
 
 class Firing(BaseModel):
-    """What EventBridge Scheduler sends when a schedule falls due."""
+    """What EventBridge Scheduler sends when a schedule falls due, or when its pause ends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schedule_id: str
     revision: int = Field(ge=1)
     scheduled_time: Instant
+    ends_pause: bool = False
 
 
 class _Note(BaseModel):
@@ -125,7 +126,13 @@ class Inbox:
 
     def _fire(self, firing: Firing) -> None:
         became = self._store.write(
-            lambda ports: fire(ports, firing.schedule_id, firing.scheduled_time, firing.revision)
+            lambda ports: fire(
+                ports,
+                firing.schedule_id,
+                firing.scheduled_time,
+                firing.revision,
+                ends_pause=firing.ends_pause,
+            )
         )
         told = {"schedule_id": firing.schedule_id, "scheduled_time": rfc3339(firing.scheduled_time)}
         log.info("fired", action="fired", extra={**told, "became": became.value})

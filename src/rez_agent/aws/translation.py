@@ -60,7 +60,8 @@ def translate(schedule: Schedule, now: datetime, wiring: Wiring) -> Request | No
             return None
         # EventBridge would delete it after its firing, and with it what the resumed schedule has become
         return _request(schedule, wiring, _once(_ceiling(until)), enabled=True, completion="NONE") | {
-            "FlexibleTimeWindow": _OFF
+            "FlexibleTimeWindow": _OFF,
+            "Target": _target(schedule, wiring, ends_pause=True),
         }
     if schedule.pause is None and schedule.status is not ScheduleStatus.ACTIVE:
         return None
@@ -166,8 +167,10 @@ def _request(
     }
 
 
-def _target(schedule: Schedule, wiring: Wiring) -> Request:
+def _target(schedule: Schedule, wiring: Wiring, *, ends_pause: bool = False) -> Request:
     firing = {"schedule_id": schedule.id, "revision": schedule.revision, "scheduled_time": SCHEDULED_TIME}
+    if ends_pause:
+        firing["ends_pause"] = True
     return {
         "Arn": wiring.function,
         "RoleArn": wiring.role,

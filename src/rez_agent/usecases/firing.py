@@ -41,7 +41,7 @@ class Firing(StrEnum):
     ``queued``: it is (or is held behind another). ``skipped``: its entry says why. ``repeated``: it was
     queued before, and was published again. ``known``: it was dealt with before. ``resumed``: it ended a
     pause. ``paused``: it falls into a pause, whose own entry tells of it. ``stale``: its schedule was
-    changed before it, and it is no occurrence any more. ``gone``: its schedule is deleted, or never was.
+    changed before it, and it is no occurrence any more; or its pause has ended already. ``gone``: its schedule is deleted, or never was.
     """
 
     QUEUED = "queued"
@@ -54,8 +54,9 @@ class Firing(StrEnum):
     GONE = "gone"
 
 
-def fire(ports: Ports, schedule_id: str, due: datetime, revision: int) -> Firing:
-    """The engine says that ``schedule_id`` is due at ``due``, armed as it was at ``revision``.
+def fire(ports: Ports, schedule_id: str, due: datetime, revision: int, *, ends_pause: bool = False) -> Firing:
+    """The engine says that ``schedule_id`` is due at ``due``, armed as it was at ``revision``. With
+    ``ends_pause`` it was armed for a pause's end, which is no occurrence by itself.
 
     May be called again and in any order. Raises Invalid when a pause is to end whose schedule's zone has
     left the tz database.
@@ -69,9 +70,9 @@ def fire(ports: Ports, schedule_id: str, due: datetime, revision: int) -> Firing
         return _again(ports.topic, known)
     if schedule.pause is not None and due > schedule.pause.since:
         return _while_paused(ports, schedule, due)
-    current = revision >= schedule.revision
+    current = revision >= schedule.revision and not ends_pause
     expected = _expects(schedule, due)
-    if not current and not expected and due > schedule.updated_date:
+    if not current and not expected and (ends_pause or due > schedule.updated_date):
         return Firing.STALE
     late = to_seconds(now) - to_seconds(due) >= _late_after(schedule)
     if (late or not current) and _stands_in_a_span(ports.ledger, schedule_id, due):
