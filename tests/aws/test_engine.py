@@ -298,6 +298,18 @@ def test_an_occurrence_close_to_the_call_is_looked_for_a_minute_later(host: Driv
     assert not MARKS & set(host.row(schedule.id))
 
 
+def test_a_watched_occurrence_is_looked_for_however_long_its_window(host: Driven) -> None:
+    host.clock.advance(minutes=59, seconds=57)
+    schedule = host.create(
+        schedule_expression="cron(0 13 * * ? *)", policies={"flexible_window_minutes": 120}
+    )
+    host.clock.advance(minutes=121, seconds=2)
+    assert host.sweep()["watched"] == 0
+    host.clock.advance(seconds=1)
+    assert host.sweep()["watched"] == 1
+    assert due_times(host.history(schedule.id)) == ["13:00"]
+
+
 def test_a_watched_occurrence_that_was_told_of_is_left_alone(host: Driven) -> None:
     host.clock.advance(minutes=59, seconds=57)
     schedule = host.create()

@@ -55,7 +55,8 @@ GIVEN_UP_AFTER = timedelta(hours=1)
 """A command that could not be carried out for so long has failed."""
 
 LOOKED_BACK = timedelta(hours=1)
-"""How far before its mark a row's occurrences are looked for: what lies earlier is the reconcile's."""
+"""How far a row's occurrences are looked for before EventBridge was to tell of those that it is marked for:
+what lies earlier is the reconcile's."""
 
 PATIENCE_SECONDS = 30.0
 """How long an arming waits for its turn: the sweep has the time that a command has not."""
@@ -169,8 +170,9 @@ def look(ports: AwsPorts, armer: Armer, schedule_id: str, now: datetime) -> bool
         return True
     lagging, made_good = is_lagging(row), 0
     if schedule.status is ScheduleStatus.ACTIVE and schedule.next_run is not None:
-        since = max(schedule.next_run, instant(row["unarmed_since"]) - LOOKED_BACK)
-        until = now if lagging else now - told_within(schedule)
+        told = told_within(schedule)
+        since = max(schedule.next_run, instant(row["unarmed_since"]) - told - LOOKED_BACK)
+        until = now if lagging else now - told
         made_good = len(make_good(ports.ledger, ports.topic, schedule, since=since, until=until, now=now))
     if lagging:
         armer.begin(ports.unit, schedule_id, patience=PATIENCE_SECONDS)

@@ -41,7 +41,8 @@ class Firing(StrEnum):
     ``queued``: it is (or is held behind another). ``skipped``: its entry says why. ``repeated``: it was
     queued before, and was published again. ``known``: it was dealt with before. ``resumed``: it ended a
     pause. ``paused``: it falls into a pause, whose own entry tells of it. ``stale``: its schedule was
-    changed before it, and it is no occurrence any more; or its pause has ended already. ``gone``: its schedule is deleted, or never was.
+    changed before it, and it is no occurrence any more; or the pause that it was to end is over. ``gone``:
+    its schedule is deleted, or never was.
     """
 
     QUEUED = "queued"
