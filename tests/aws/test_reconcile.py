@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from rez_agent.aws.items import stamp
 from rez_agent.aws.passes import SLICE, Cursor, Pass
 from rez_agent.aws.tables import SCHEDULES
 from rez_agent.domain.errors import Unavailable
@@ -209,6 +210,20 @@ def test_a_schedule_that_asked_for_it_is_deleted_when_nothing_is_left(host: Driv
     assert host.reconcile() == mended(completed=1)
     assert host.schedule(schedule.id).status == "deleted"
     assert host.reconcile() == NOTHING
+
+
+def test_a_pass_that_looks_less_far_than_the_last_occurrence_swallows_nothing(host: Driven) -> None:
+    policies = {"on_completion": "delete"}
+    schedule = host.create(schedule_expression="at(2026-06-01T12:30:00)", policies=policies)
+    host.clock.advance(minutes=10)
+    value = {"slices": 1, "following": 0, "looked": [None], "after": None, "until": stamp(host.clock.now())}
+    host.do(lambda ports: ports.records.put(Record("reconcile", "cursor", value)))  # the pass was cut
+    host.clock.advance(hours=1)
+    assert host.reconcile()["completed"] == 0
+    assert told(host.history(schedule.id)) == [("12:30", "queued", None)]
+    for claimed in host.claim():
+        host.end(claimed)
+    assert host.reconcile()["completed"] == 1
 
 
 def test_a_schedule_with_something_left_is_kept(host: Driven) -> None:

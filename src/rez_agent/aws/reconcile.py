@@ -231,15 +231,18 @@ class Reconcile:
         return self._run(do)
 
     def _complete(self, schedule_id: str) -> bool:
-        """Delete a schedule that asked for it, if nothing is left and nothing is in flight."""
+        """Delete a schedule that asked for it, if nothing is left and nothing is in flight. Like every
+        deletion it settles first: this pass may not have looked as far as the last occurrence."""
 
         def do(ports: AwsPorts) -> bool:
             schedule = ports.schedules.get(schedule_id)
             if schedule is None or schedule.finished_at is None or not schedule.living:
                 return False
+            now = ports.clock.now()
+            schedule = ports.engine.settle(schedule, now)
             if ports.ledger.in_flight(schedule_id).total:
                 return False
-            ports.schedules.replace(schedule.deleted(ports.clock.now()), schedule)
+            ports.schedules.replace(schedule.deleted(now), schedule)
             ports.engine.disarm(schedule_id)
             return True
 
