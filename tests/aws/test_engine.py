@@ -281,6 +281,31 @@ def test_an_arming_whose_time_is_over_notes_nothing_once_another_has_begun(
     assert (row["arm_count"], row["armed_revision"]) == (3, 3)
 
 
+def test_an_arming_that_waits_for_its_turn_beyond_its_time_calls_no_more(host: Driven) -> None:
+    ordinary, schedule = host.armer, host.create()
+
+    def wait(_seconds: float) -> None:
+        host.armer = ordinary
+        host.clock.advance(seconds=HELD_FOR.total_seconds())
+        pause(host, schedule)
+
+    bucket = TokenBucket(1, monotonic=lambda: 0.0, sleep=wait)
+    bucket.take()
+    eventbridge = host.eventbridge
+    host.armer = Armer(
+        eventbridge.client,
+        eventbridge.wiring,
+        bucket=bucket,
+        clock=host.clock,
+        metrics=host.metrics,
+        fresh=host.unit,
+    )
+    host.do(lambda ports: host.armer.begin(ports.unit, schedule.id, patience=1.0))
+    assert (host.held(schedule) or {})["State"] == "DISABLED"
+    row = host.row(schedule.id)
+    assert (row["armed_revision"], MARKS & set(row)) == (2, set())
+
+
 # --- what falls due while it is taken up ---
 
 

@@ -25,9 +25,10 @@ and left it to him, so he arms what is there now. What can come in between:
   arms it. It begins an arming of its own, so of two sweeps one goes first.
 - A call whose answer is lost: the same. A create that had succeeded is then a ConflictException, which means
   update; an update or a delete of what is gone is a ResourceNotFoundException, which means create, or done.
-- A call that outlives its ``arming_until``: no process lives on so long after a call (:data:`HELD_FOR` is
-  longer than the scheduler function may run, and the sweep begins each arming anew). Should AWS itself
-  delay one for longer, the reconcile finds a modification later than ``armed_at``.
+- A wait for the bucket that outlives ``arming_until``: no call is made any more. A call that does so: no
+  process lives on so long after one (:data:`HELD_FOR` is longer than the scheduler function may run, and the
+  sweep begins each arming anew). Should AWS itself delay one for longer, the reconcile finds a modification
+  later than ``armed_at``.
 
 So an older revision never stays in place of a newer one. Between commit and arming EventBridge fires as of
 the revision before; each firing carries its revision, and ``usecases.firing`` judges it.
@@ -190,7 +191,7 @@ class Armer:
             return self._failed(row, error.message)
         if request is None and "armed_at" not in row and row["arm_count"] == 1:
             return _Taken(now, holds=False, look_at=_look_at(schedule, now, now))
-        if not self._bucket.take(patience):
+        if not self._bucket.take(patience) or not is_being_armed(row, self._clock.now()):
             return _Refused(None)
         try:
             if request is None:
