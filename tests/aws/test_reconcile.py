@@ -156,6 +156,15 @@ def test_one_that_fails_leaves_the_others_alone(host: Driven) -> None:
     assert host.reconcile() == mended(failed=1, missing=1)
 
 
+def test_one_that_somebody_spoilt_leaves_the_others_alone(host: Driven) -> None:
+    first, second = host.create("first"), host.create("second")
+    deleted_by_hand(host, second)
+    host.change_row(first.id, policies="{")
+    host.clock.advance(minutes=30)
+    assert host.reconcile() == mended(failed=1, missing=1)
+    assert host.held(first) is not None
+
+
 # --- occurrences of which nobody told ---
 
 

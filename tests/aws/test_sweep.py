@@ -128,6 +128,14 @@ def test_a_row_that_can_t_be_read_leaves_the_others_alone(host: Driven) -> None:
     assert "Mars/Olympus" in (host.schedule(first.id).error_message or "")
 
 
+@pytest.mark.parametrize("spoilt", [{"policies": "{"}, {"status": "odd"}, {"created_date": "noon"}])
+def test_a_row_that_somebody_spoilt_leaves_the_others_alone(host: Driven, spoilt: dict[str, str]) -> None:
+    first, second = unarmed(host, name="first"), unarmed(host, name="second")
+    host.change_row(first.id, **spoilt)
+    assert host.sweep()["unarmed"] == 1
+    assert host.held(second) is not None
+
+
 # --- work ---
 
 

@@ -170,10 +170,10 @@ class Reconcile:
         """One row that can't be looked at leaves the others alone."""
         try:
             self._row(the_pass, row)
-        except RezError as error:
+        except Exception as error:  # noqa: BLE001 - whatever somebody wrote there
             the_pass.mended["failed"] += 1
             the_pass.missed_any |= isinstance(error, Unavailable)
-            reason = str(error)
+            reason = str(error) if isinstance(error, RezError) else f"{type(error).__name__}: {error}"
             log.error("reconcile_failed", action="reconcile_failed", schedule_id=row["id"], error=reason)
 
     def _row(self, the_pass: Pass, row: Item) -> None:

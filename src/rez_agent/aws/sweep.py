@@ -124,7 +124,7 @@ class Sweep:
         while self._time_left() > TIME_KEPT_SECONDS:
             try:
                 found = list(self._run(lambda ports: list(step.find(ports.unit, self._clock.now()))))
-            except RezError as error:
+            except Exception as error:  # noqa: BLE001 - one step's fault must not cost the others their turn
                 self._tell(step, (), error)
                 break
             fresh = [key for key in found if key not in seen]
@@ -143,13 +143,14 @@ class Sweep:
             return False
         try:
             return self._run(lambda ports: step.mend(ports, key, self._clock.now()))
-        except RezError as error:
+        except Exception as error:  # noqa: BLE001 - nor one row's the others, whatever somebody wrote there
             self._tell(step, key, error)
             return False
 
-    def _tell(self, step: _Step, key: tuple[str, ...], error: RezError) -> None:
+    def _tell(self, step: _Step, key: tuple[str, ...], error: Exception) -> None:
         self._metrics.count(SWEEP_FAILURES)
-        log.error("sweep_failed", action="sweep_failed", step=step.name, key=list(key), error=str(error))
+        reason = str(error) if isinstance(error, RezError) else f"{type(error).__name__}: {error}"
+        log.error("sweep_failed", action="sweep_failed", step=step.name, key=list(key), error=reason)
 
     def _look(self, ports: AwsPorts, key: tuple[str, ...], now: datetime) -> bool:
         return look(ports, self._armer, key[0], now)
