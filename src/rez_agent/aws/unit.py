@@ -14,8 +14,9 @@ Crash: before the commit nothing is written; after it everything is, but effects
 engine armed) may not have happened. Each effect can be told from the tables, and the sweep makes up for it.
 
 More than :data:`ITEMS_AT_ONCE` items (or :data:`BYTES_AT_ONCE`) go in several transactions, in the order in
-which they were staged. Then a crash may leave the first of them alone: what writes so much (a backfill, a
-batch) stages what marks it as done last, and is safe to repeat.
+which they were staged, the last of them as full as can be. Then a crash, or somebody else's change, may leave
+the first of them alone: what writes so much (a backfill, a cancellation of everything) is safe to repeat, and
+stages what marks it as done last, right after what must be one with that.
 """
 
 from __future__ import annotations
@@ -396,16 +397,16 @@ def _wire_key(table: Table, key: Key) -> Item:
     return to_wire(dict(zip(table.key.attributes, key, strict=True)))
 
 
-def _chunks(writes: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The writes in groups that one transaction each can hold."""
-    chunk: list[dict[str, Any]] = []
-    size = 0
-    for write in writes:
-        own = len(json.dumps(write, default=repr))
-        if chunk and (len(chunk) == ITEMS_AT_ONCE or size + own > BYTES_AT_ONCE):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(write)
-        size += own
-    if chunk:
-        yield chunk
+def _chunks(writes: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The writes in groups that one transaction each can hold: filled from the end, so that what was staged
+    last is written with as much of what was staged before it as can be."""
+    chunks: list[list[dict[str, Any]]] = []
+    left, room = 0, 0
+    for write in reversed(writes):
+        size = len(json.dumps(write, default=repr))
+        if not left or size > room:
+            chunks.append([])
+            left, room = ITEMS_AT_ONCE, BYTES_AT_ONCE
+        chunks[-1].append(write)
+        left, room = left - 1, room - size
+    return [chunk[::-1] for chunk in reversed(chunks)]

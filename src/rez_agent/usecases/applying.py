@@ -1,9 +1,11 @@
 """Applying a command: the scheduler's part.
 
-Each handler checks first and writes last, so that a refusal leaves nothing behind. What was due before a
-change is settled before the change is made: an edit, a pause or a delete never swallows an occurrence.
-A message that is final already is left alone, so a duplicate does nothing. A definition counts from the
-moment its command was accepted, not applied, so nothing falls between the two.
+Each handler checks first and writes last, so that a refusal leaves nothing behind. What may be too much to be
+written at once (the executions that are cancelled) it writes before the change itself, so that a command that
+was interrupted there can begin anew. What was due before a change is settled before the change is made: an
+edit, a pause or a delete never swallows an occurrence. A message that is final already is left alone, so a
+duplicate does nothing. A definition counts from the moment its command was accepted, not applied, so nothing
+falls between the two.
 """
 
 from __future__ import annotations
@@ -94,9 +96,9 @@ def _pause(ports: Ports, message: Message, now: datetime) -> Result:
     before = _settled(ports, message, now)
     request = message.request
     after = before.paused(Pause(since=now, by=message.created_by, reason=request.reason, until=request.until))
+    cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was paused") if request.cancel else 0
     ports.schedules.replace(after, before)
     ports.engine.arm(after)
-    cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was paused") if request.cancel else 0
     return {"revision": after.revision, "cancelled": cancelled}
 
 
@@ -118,11 +120,11 @@ def resume(ports: Ports, before: Schedule, at: datetime) -> Schedule:
 def _delete(ports: Ports, message: Message, now: datetime) -> Result:
     before = _settled(ports, message, now)
     after = before.deleted(now)
+    cancel = message.request.cancel
+    cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was deleted") if cancel else 0
     ports.schedules.replace(after, before)
     _record_pause(ports, before, now, through=to_seconds(now))
     ports.engine.disarm(after.id)
-    cancel = message.request.cancel
-    cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was deleted") if cancel else 0
     return {"revision": after.revision, "cancelled": cancelled}
 
 
