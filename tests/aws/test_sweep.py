@@ -212,13 +212,30 @@ def test_a_command_that_can_t_be_carried_out_for_an_hour_has_failed(host: Driven
 # --- limits ---
 
 
+def armings(host: Driven) -> int:
+    return host.eventbridge.client.calls.count("create_schedule")
+
+
 def test_a_sweep_stops_before_its_time_is_up(host: Driven) -> None:
     schedules = [unarmed(host, name=f"s{number}") for number in range(3)]
-    left = iter([900.0, 900.0, 11.0] + [10.0] * 100)
-    assert host.sweep(time_left=lambda: next(left))["unarmed"] <= 1
-    assert sum(host.held(schedule) is not None for schedule in schedules) <= 1
+    assert host.sweep(time_left=lambda: 10.0)["unarmed"] == 0
+    assert host.sweep(time_left=lambda: 10.0 if armings(host) else 11.0)["unarmed"] == 1
+    assert sum(host.held(schedule) is not None for schedule in schedules) == 1
     host.sweep()
     assert all(host.held(schedule) is not None for schedule in schedules)
+
+
+def test_a_step_with_too_much_to_do_leaves_the_others_their_time(host: Driven) -> None:
+    for number in range(12):
+        unarmed(host, name=f"s{number}")
+    message = host.submit(action="create", schedule=definition_of("late"))
+    host.lose_commands()
+    host.clock.advance(minutes=2)
+    mended = host.sweep(time_left=lambda: 900.0 - 100.0 * armings(host))
+    assert 0 < mended["unarmed"] < 9
+    assert mended["commands"] == 1
+    host.deliver()
+    assert message_of(host, message).status == "completed"
 
 
 def test_a_table_that_can_t_be_read_leaves_the_other_steps_alone(host: Driven) -> None:

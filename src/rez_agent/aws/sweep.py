@@ -107,7 +107,8 @@ class Sweep:
         self._threads = threads
 
     def minute(self) -> dict[str, int]:
-        """Every step, as often as it finds more; how many things each mended."""
+        """Every step, as often as it finds more; how many things each mended. A step may take as much of the
+        time left as any after it, so none keeps another from its turn minute after minute."""
         steps = (
             _Step("watched", partial(_marked, WATCHED), self._look),
             _Step("unarmed", partial(_marked, UNARMED), self._look),
@@ -116,12 +117,20 @@ class Sweep:
             _Step("work", _waiting, _publish_work),
             _Step("commands", _pending, _publish_command),
         )
-        return {step.name: self._all(step) for step in steps}
+        return {
+            step.name: self._all(step, self._share(len(steps) - number)) for number, step in enumerate(steps)
+        }
 
-    def _all(self, step: _Step) -> int:
+    def _share(self, turns: int) -> Callable[[], bool]:
+        """Says whether there is time yet for a step with which so many turns, its own included, begin."""
+        ends = self._time_left()
+        ends -= (ends - TIME_KEPT_SECONDS) / turns
+        return lambda: self._time_left() > ends
+
+    def _all(self, step: _Step, in_time: Callable[[], bool]) -> int:
         """A failure of one thing, or of a whole step, is told and leaves the others alone."""
         mended, seen = 0, set[tuple[str, ...]]()
-        while self._time_left() > TIME_KEPT_SECONDS:
+        while in_time():
             try:
                 found = list(self._run(lambda ports: list(step.find(ports.unit, self._clock.now()))))
             except Exception as error:  # noqa: BLE001 - one step's fault must not cost the others their turn
@@ -129,7 +138,7 @@ class Sweep:
                 break
             fresh = [key for key in found if key not in seen]
             with ThreadPoolExecutor(self._threads) as threads:
-                mended += sum(threads.map(lambda key: self._mend(step, key), fresh))
+                mended += sum(threads.map(lambda key: in_time() and self._mend(step, key), fresh))
             seen.update(fresh)
             if len(found) < AT_ONCE or not fresh:
                 break
@@ -139,8 +148,6 @@ class Sweep:
         return mended
 
     def _mend(self, step: _Step, key: tuple[str, ...]) -> bool:
-        if self._time_left() <= TIME_KEPT_SECONDS:
-            return False
         try:
             return self._run(lambda ports: step.mend(ports, key, self._clock.now()))
         except Exception as error:  # noqa: BLE001 - nor one row's the others, whatever somebody wrote there
