@@ -102,6 +102,12 @@ def test_other_methods_and_paths_are_refused_as_everywhere(served: Serving) -> N
     assert api.ask("PUT", "/api/schedules")["statusCode"] == 405
 
 
+def test_an_empty_id_names_nothing(served: Serving) -> None:
+    api = Api(served)
+    assert api.ask("GET", "/api/executions", query="schedule_id=")["statusCode"] == 404
+    assert api.ask("POST", "/api/executions/redrive", {"schedule_id": ""})["statusCode"] == 404
+
+
 def test_health_needs_no_key_and_makes_no_call(served: Serving) -> None:
     answer = Api(served, keyless=False).ask("GET", "/healthz")
     assert (answer["statusCode"], document(answer)["status"]) == (200, "ok")

@@ -310,6 +310,23 @@ def test_an_addition_or_a_deletion_alone_whose_answer_was_lost_is_done_once(tabl
 # --- reading ---
 
 
+@pytest.mark.parametrize(
+    "key",
+    [("", "x"), ("x", ""), ("x" * 2_049, "x"), ("x", "ü" * 513)],
+    ids=["no hash", "no range", "long hash", "long range"],
+)
+def test_there_is_nothing_with_a_key_that_cannot_be(table: Table, key: tuple[str, str]) -> None:
+    assert table.unit().get(RECORDS, *key) is None
+    assert table.unit().get_all(RECORDS, [key]) == {}
+
+
+def test_an_item_with_the_longest_key_is_found(table: Table) -> None:
+    item = {"pk": "ü" * 1_024, "sk": "x" * 1_024}
+    table.keep(item)
+    assert table.kept(item) == item
+    assert len(table.unit().get_all(RECORDS, [(item["pk"], item["sk"])])) == 1
+
+
 def test_an_item_is_read_once(table: Table) -> None:
     table.keep({**ONE, "n": 1})
     unit = table.unit()

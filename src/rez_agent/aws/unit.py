@@ -48,6 +48,9 @@ BYTES_AT_ONCE = 3_500_000
 KEYS_AT_ONCE = 100
 """Keys in one BatchGetItem."""
 
+KEY_BYTES = (2_048, 1_024)
+"""What a hash key and a range key hold at most; nor may either be empty ("Quotas in Amazon DynamoDB")."""
+
 TRIES = 12
 """How often a use case is run before it is given up because others are always there first."""
 
@@ -87,7 +90,10 @@ class Unit:
     # --- reading ---
 
     def get(self, table: Table, *key: str) -> Item | None:
-        """The item, this unit's own write included; None if there is none. Read once, consistently."""
+        """The item, this unit's own write included; None if there is none, or can be none with such a key.
+        Read once, consistently."""
+        if not _can_be(key):
+            return None
         place = (table.what, key)
         staged = self._staged.get(place)
         if staged is not None and self._is_whole(place):
@@ -110,7 +116,7 @@ class Unit:
 
     def get_all(self, table: Table, keys: Iterable[Key]) -> dict[Key, Item]:
         """The items of several keys that there are, as :meth:`get` gives them, in few calls."""
-        wanted = list(dict.fromkeys(keys))
+        wanted = [key for key in dict.fromkeys(keys) if _can_be(key)]
         missing = [key for key in wanted if (table.what, key) not in self._seen]
         missing = [key for key in missing if not self._is_whole((table.what, key))]
         for start in range(0, len(missing), KEYS_AT_ONCE):
@@ -330,6 +336,11 @@ def run_whole(
         unit.finish()
         return result
     raise Unavailable("Others were changing the same things all the time. Ask again in a moment.")
+
+
+def _can_be(key: Key) -> bool:
+    """Whether an item can have this key: what people send is looked up as it is."""
+    return all(0 < len(part.encode()) <= most for part, most in zip(key, KEY_BYTES, strict=False))
 
 
 def key_of(table: Table, item: Mapping[str, Any]) -> Key:
