@@ -202,7 +202,17 @@ def test_what_was_held_behind_an_execution_is_published_when_it_ends(function: F
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", "7", {}, {"schedule_id": "sch_1"}, {"schedule_id": 1, "execution_id": 2}, "\ud800"],
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        {},
+        {"schedule_id": "sch_1"},
+        {"schedule_id": 1, "execution_id": 2},
+        {"schedule_id": "sch_1", "execution_id": ""},
+        "\ud800",
+    ],
 )
 def test_a_message_that_cannot_be_read_fails_alone(function: Function, body: Any) -> None:
     one = function.queued()

@@ -228,7 +228,9 @@ def knock(record: Record) -> Knock:
     except (Invalid, UnicodeEncodeError) as error:
         raise Malformed(f"The message can't be read: {error}", code="malformed_work") from None
     match document:
-        case {"schedule_id": str(schedule_id), "execution_id": str(execution_id)} if schedule_id:
+        case {"schedule_id": str(schedule_id), "execution_id": str(execution_id)} if (
+            schedule_id and execution_id
+        ):
             return Knock(schedule_id, execution_id)
     text = "The message does not name a 'schedule_id' and an 'execution_id'."
     raise Malformed(text, code="malformed_work")
