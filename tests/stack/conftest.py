@@ -8,12 +8,14 @@ import pytest
 
 from tests.e2e.recorder import Recorder
 from tests.stack.running import Stack, running_stack
+from tests.stack.zips import built_zips
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A whole AWS on this machine, the stack deployed to it."""
-    with running_stack(tmp_path_factory.mktemp("stack") / "asked.jsonl") as running:
+    asked = tmp_path_factory.mktemp("stack") / "asked.jsonl"
+    with running_stack(built_zips(tmp_path_factory), asked) as running:
         yield running
 
 

@@ -27,11 +27,13 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stage. ``endpoint`` is AWS's, ``api`` the REST API's, ``outputs`` the stack's."""
+    """A deployed stage. ``endpoint`` is AWS's, ``api`` the REST API's, ``outputs`` the stack's; ``zips`` has
+    its functions, ``asked`` what IAM was asked."""
 
     endpoint: str
     api: str
     outputs: Mapping[str, str]
+    zips: Path
     asked: Path
     secrets: Mapping[str, str] = field(repr=False)
 
@@ -82,14 +84,15 @@ class Stack:
 
 
 @contextmanager
-def running_stack(asked: Path) -> Iterator[Stack]:
-    """Start what ``make aws-local`` runs on a free port, and stop it as a person does. What IAM was asked is
-    written to the file ``asked``, line by line."""
-    command = [sys.executable, "-m", "infrastructure.aws_local", "--record", str(asked)]
+def running_stack(zips: Path, asked: Path) -> Iterator[Stack]:
+    """Start what ``make aws-local`` runs on a free port, with the functions in ``zips``, and stop it as a
+    person does. What IAM was asked is written to the file ``asked``, line by line."""
+    command = [sys.executable, "-m", "infrastructure.aws_local"]
+    command += ["--zips", str(zips), "--record", str(asked)]
     command += ["--log", str(asked.with_name("aws-local.log"))]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield _stack(process, asked)
+            yield _stack(process, zips, asked)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.stdout is not None
@@ -97,14 +100,14 @@ def running_stack(asked: Path) -> Iterator[Stack]:
         assert process.wait(30) == 0
 
 
-def _stack(process: subprocess.Popen[str], asked: Path) -> Stack:
+def _stack(process: subprocess.Popen[str], zips: Path, asked: Path) -> Stack:
     assert process.stdout is not None
     said: list[str] = []
     for line in process.stdout:
         said.append(line)
         if line.startswith("{"):
             told = json.loads(line)
-            return Stack(told["endpoint"], told["api"], told["outputs"], asked, CREDENTIALS)
+            return Stack(told["endpoint"], told["api"], told["outputs"], zips, asked, CREDENTIALS)
     raise AssertionError("aws-local ended: " + "".join(said))
 
 

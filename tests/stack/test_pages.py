@@ -176,6 +176,7 @@ def test_the_template_is_deployed_without_pulumi_as_the_page_says(
     template = tmp_path / "rez-agent-pages.template.json"
     template.write_text(json.dumps(synthesize("pages")), encoding="utf-8")
     block = with_cloudformation().replace("build/rez-agent-dev.template.json", str(template))
+    block = block.replace("aws s3 cp build/", f"aws s3 cp {stack.zips}/")
     block = block.replace("rez-agent-dev", "rez-agent-pages").replace("MY-BUCKET", "code-of-the-pages")
     deployed = run(["bash", "-ec", block], environment)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr

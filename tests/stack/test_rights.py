@@ -22,6 +22,7 @@ from tests.e2e.recorder import Recorder
 from tests.infrastructure.templates import ACCOUNT, REGION, Deployed, allows, statements
 from tests.stack.running import STAGE, Stack, running_stack
 from tests.stack.story import Story, tell
+from tests.stack.zips import built_zips
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -74,7 +75,8 @@ class Call(NamedTuple):
 @pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of its own: what other tests ask, and what they take away to see it missed, is no evidence."""
-    with running_stack(tmp_path_factory.mktemp("rights") / "asked.jsonl") as stack:
+    asked = tmp_path_factory.mktemp("rights") / "asked.jsonl"
+    with running_stack(built_zips(tmp_path_factory), asked) as stack:
         yield stack
 
 
