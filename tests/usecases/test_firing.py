@@ -106,6 +106,38 @@ def test_an_instant_that_only_the_engine_knows_runs_and_says_so(rig: Rig) -> Non
     assert (execution.cause, due_times([execution])) == ("engine_only", ["12:30"])
 
 
+@pytest.mark.parametrize("off", [-59, -1, 1, 59])
+def test_an_instant_of_a_rate_a_little_off_its_grid_is_the_occurrence_next_to_it(rig: Rig, off: int) -> None:
+    schedule = kept(rig, schedule_expression="rate(10 minutes)")
+    assert fired(rig, schedule, NOON + timedelta(seconds=off)) is Firing.QUEUED
+    (execution,) = rig.history(schedule.id)
+    assert (execution.id, execution.cause) == ("sch_report_20260601T120000Z", "schedule")
+    assert execution.next_attempt_at == NOON  # never before it
+    assert fired(rig, schedule) is Firing.REPEATED
+
+
+@pytest.mark.parametrize("off", [-30, -29, 30])
+def test_a_rate_that_is_off_its_grid_runs_each_occurrence_once(rig: Rig, off: int) -> None:
+    schedule = kept(rig, schedule_expression="rate(1 minute)", policies={"overlap": "allow"})
+    for number in range(5):
+        assert fired(rig, schedule, NOON + number * MINUTE + timedelta(seconds=off)) is Firing.QUEUED
+    assert {execution.cause for execution in rig.history(schedule.id)} == {"schedule"}
+    assert len(rig.history(schedule.id)) == 5
+
+
+def test_an_instant_of_a_rate_far_off_its_grid_is_the_engines_own(rig: Rig) -> None:
+    schedule = kept(rig, schedule_expression="rate(10 minutes)", end="2026-06-01T12:00:00Z")
+    assert fired(rig, schedule, NOON + MINUTE) is Firing.QUEUED
+    (execution,) = rig.history(schedule.id)
+    assert (execution.cause, due_times([execution])) == ("engine_only", ["12:01"])
+
+
+def test_an_older_firing_of_a_rate_is_not_moved_onto_the_present_grid(rig: Rig) -> None:
+    schedule = kept(rig, schedule_expression="rate(10 minutes)")
+    edited(rig, schedule, NOON - MINUTE, schedule_expression="rate(7 minutes)")
+    assert fired(rig, schedule, NOON + timedelta(seconds=30), revision=1) is Firing.STALE
+
+
 def test_a_firing_whose_zone_we_know_no_more_runs_all_the_same(rig: Rig) -> None:
     schedule = kept(rig)
     lost = schedule.definition.model_copy(update={"timezone": "Mars/Olympus"})

@@ -31,6 +31,9 @@ ENTRIES_AT_ONCE = 1_000
 SPANS_BEFORE = 10
 """How many entries before an instant are looked at for one that stands for it too."""
 
+OFF_GRID_SECONDS = 60
+"""An engine's instant of a rate so far off our grid is an instant of its own."""
+
 _SECOND = timedelta(seconds=1)
 _INSTANT = timedelta(microseconds=1)
 
@@ -57,7 +60,8 @@ class Firing(StrEnum):
 
 def fire(ports: Ports, schedule_id: str, due: datetime, revision: int, *, ends_pause: bool = False) -> Firing:
     """The engine says that ``schedule_id`` is due at ``due``, armed as it was at ``revision``. With
-    ``ends_pause`` it was armed for a pause's end, which is no occurrence by itself.
+    ``ends_pause`` it was armed for a pause's end, which is no occurrence by itself. An instant of a rate less
+    than a minute off its grid is the occurrence next to it: engines promise no better.
 
     May be called again and in any order. Raises Invalid when a pause is to end whose schedule's zone has
     left the tz database.
@@ -66,6 +70,8 @@ def fire(ports: Ports, schedule_id: str, due: datetime, revision: int, *, ends_p
     schedule = ports.schedules.get(schedule_id)
     if schedule is None or not schedule.living:
         return Firing.GONE
+    if not ends_pause and revision >= schedule.revision:
+        due = _on_grid(schedule, due)
     known = ports.ledger.get(execution_id(schedule_id, due))
     if known is not None:
         return _again(ports.topic, known)
@@ -130,6 +136,17 @@ def _expects(schedule: Schedule, due: datetime) -> bool:
         return schedule.occurrences.matches(due)
     except Invalid:  # its zone has left the tz database
         return False
+
+
+def _on_grid(schedule: Schedule, due: datetime) -> datetime:
+    """Of a rate the occurrence nearest to ``due``, if it is less than a minute away (of two the later, which
+    is not late); else ``due`` itself."""
+    if not schedule.definition.schedule_expression.startswith("rate("):
+        return due
+    at, occurrences = to_seconds(due), schedule.occurrences
+    around = (occurrences.next_epoch(at - 1), occurrences.previous_epoch(at))
+    near = [each for each in around if each is not None and abs(each - at) < OFF_GRID_SECONDS]
+    return from_seconds(min(near, key=lambda each: abs(each - at))) if near else due
 
 
 def _stands_in_a_span(ledger: Ledger, schedule_id: str, due: datetime) -> bool:
