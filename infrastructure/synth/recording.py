@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import runpy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,11 +50,24 @@ def record(stage: str, config: Mapping[str, str]) -> Recording:
     at once: Pulumi's run time is one a process.
     """
     monitor = _Monitor(_Answers())
-    pulumi.runtime.set_all_config({f"{PROJECT}:{key}": text for key, text in config.items()})
-    set_mocks(monitor.mocks, project=PROJECT, stack=stage, preview=False, monitor=monitor)
     told: dict[str, str] = {}
-    pulumi.runtime.test(_run)(told)  # type: ignore[no-untyped-call]
+    with _event_loop():
+        pulumi.runtime.set_all_config({f"{PROJECT}:{key}": text for key, text in config.items()})
+        set_mocks(monitor.mocks, project=PROJECT, stack=stage, preview=False, monitor=monitor)
+        pulumi.runtime.test(_run)(told)  # type: ignore[no-untyped-call]
     return Recording(monitor.registered, told)
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Pulumi makes its futures on the thread's event loop, and there is none where one has run before."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _run(told: dict[str, str]) -> pulumi.Output[None]:
