@@ -63,6 +63,9 @@ def schedules(draw: st.DrawFn) -> Schedule:
         tags=draw(st.lists(word, max_size=3)),
         start=draw(st.sampled_from([None, "2026-06-01T00:00:00+02:00"])),
         policies=draw(st.sampled_from([{}, {"retry": {"max_attempts": 0}}, {"overlap": "queue"}])),
+        condition=draw(st.sampled_from([None, "last.status == 'failed'"])),
+        calendar=draw(st.sampled_from([None, {"name": "at", "closed": "next"}])),
+        template=draw(st.sampled_from([None, {"name": "daily", "revision": 2, "parameters": {"n": 1}}])),
     )
     return replace(
         made,

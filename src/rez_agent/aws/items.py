@@ -23,7 +23,15 @@ from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationReq
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.instants import to_utc
 from rez_agent.domain.policies import DEFAULT_POLICIES, Policies
-from rez_agent.domain.schedule import Pause, Schedule, ScheduleDefinition, ScheduleStatus, TargetType
+from rez_agent.domain.schedule import (
+    NO_EXTRAS,
+    Extras,
+    Pause,
+    Schedule,
+    ScheduleDefinition,
+    ScheduleStatus,
+    TargetType,
+)
 
 UNARMED = "u"
 """The value of ``unarmed`` on the rows of schedules that the engine has not taken up."""
@@ -95,6 +103,7 @@ def schedule_item(schedule: Schedule, payload: Item) -> Item:
         "start": stamp_or_none(definition.start),
         "end": stamp_or_none(definition.end),
         "policies": _policies_text(definition.policies),
+        "extras": _extras_text(definition.extras),
         "revision": schedule.revision,
         "next_run": stamp_or_none(schedule.next_run),
         "finished_at": stamp_or_none(schedule.finished_at),
@@ -127,6 +136,7 @@ def schedule_from(item: Item, fetch: Fetch) -> Schedule:
 
 def definition_from(item: Item, fetch: Fetch) -> ScheduleDefinition:
     """The definition in a schedule's item, or in that of an earlier revision."""
+    extras = _extras_from(item.get("extras"))
     return ScheduleDefinition.model_construct(
         name=item["name"],
         description=item["description"],
@@ -138,6 +148,9 @@ def definition_from(item: Item, fetch: Fetch) -> ScheduleDefinition:
         start=instant_or_none(item.get("start")),
         end=instant_or_none(item.get("end")),
         policies=_policies_from(item["policies"]),
+        condition=extras.condition,
+        calendar=extras.calendar,
+        template=extras.template,
     )
 
 
@@ -158,6 +171,7 @@ _DEFINITION = (
     "start",
     "end",
     "policies",
+    "extras",
     "payload",
     "payload_blob",
     "revision",
@@ -182,6 +196,16 @@ def _policies_text(policies: Policies) -> str:
     if policies is DEFAULT_POLICIES or policies == DEFAULT_POLICIES:
         return "{}"
     return policies.model_dump_json(exclude_defaults=True)
+
+
+@lru_cache(maxsize=4_096)
+def _extras_from(text: str | None) -> Extras:
+    """What a schedule asks for of what only some do; most ask for nothing."""
+    return NO_EXTRAS if text is None else Extras.model_validate_json(text)
+
+
+def _extras_text(extras: Extras) -> str | None:
+    return None if extras is NO_EXTRAS else extras.model_dump_json(exclude_none=True)
 
 
 def _pause_text(pause: Pause | None) -> str | None:

@@ -40,6 +40,9 @@ DEFINITION = (
     "start",
     "end",
     "policies",
+    "condition",
+    "calendar",
+    "template",
 )
 """The fields of a definition, in the order in which an export writes them."""
 

@@ -82,6 +82,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     PAUSED = "paused"
     CANCELLED = "cancelled"
+    CONDITION = "condition"
+    CALENDAR = "calendar"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,14 +41,65 @@ class TargetType(StrEnum):
 
 
 Text = StringConstraints(strip_whitespace=True)
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""The name of something that schedules share: a calendar, a template."""
+
+CONDITION_AT_MOST = 2_000
+"""Characters of a condition."""
 Tag = Annotated[str, Text, StringConstraints(min_length=1, max_length=128)]
+
+
+class ClosedDay(StrEnum):
+    """What becomes of an occurrence on a day that its calendar closes: it is skipped, or moved to the same
+    time of the next or the previous day that is open."""
+
+    SKIP = "skip"
+    NEXT = "next"
+    PREVIOUS = "previous"
+
+
+class CalendarUse(Frozen):
+    """The shared calendar that a schedule heeds, by name. ``"at"`` alone is read as ``{"name": "at"}``."""
+
+    name: Name
+    closed: ClosedDay = ClosedDay.SKIP
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class TemplateUse(Frozen):
+    """The template that a schedule came from: its name, its revision then, and what it was filled with."""
+
+    name: Name
+    revision: Annotated[int, Field(ge=1, strict=True)]
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Extras(Frozen):
+    """What only some schedules ask for, so that hosts keep it apart.
+
+    ``condition``: a CEL expression; an occurrence for which it is false is skipped. ``calendar``: the days on
+    which nothing fires. ``template``: where the definition came from.
+    """
+
+    condition: Annotated[str, Text, StringConstraints(min_length=1, max_length=CONDITION_AT_MOST)] | None = (
+        None
+    )
+    calendar: CalendarUse | None = None
+    template: TemplateUse | None = None
+
+
+NO_EXTRAS = Extras()
 
 
 def _unique(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 
 
-class ScheduleDefinition(Frozen):
+class ScheduleDefinition(Extras):
     """What a caller says of a schedule. Field names are the ones of the first system.
 
     ``schedule_expression`` is cron(...), rate(...) or at(...) in EventBridge Scheduler's grammar, read on
@@ -73,6 +124,15 @@ class ScheduleDefinition(Frozen):
         if self.start and self.end and self.end < self.start:
             raise ValueError("end must not lie before start")
         return self
+
+    @property
+    def extras(self) -> Extras:
+        """What this one asks for of what only some do."""
+        if self.condition is None and self.calendar is None and self.template is None:
+            return NO_EXTRAS
+        return Extras.model_construct(
+            condition=self.condition, calendar=self.calendar, template=self.template
+        )
 
     @property
     def expression(self) -> Expression:

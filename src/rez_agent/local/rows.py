@@ -17,7 +17,15 @@ from rez_agent.domain.errors import Problem
 from rez_agent.domain.execution import Attempt, Cause, Execution, ExecutionStatus, Reason, Span
 from rez_agent.domain.instants import from_ms, to_ms
 from rez_agent.domain.policies import DEFAULT_POLICIES, Policies
-from rez_agent.domain.schedule import Pause, Schedule, ScheduleDefinition, ScheduleStatus, TargetType
+from rez_agent.domain.schedule import (
+    NO_EXTRAS,
+    Extras,
+    Pause,
+    Schedule,
+    ScheduleDefinition,
+    ScheduleStatus,
+    TargetType,
+)
 
 Row = tuple[Any, ...]
 
@@ -47,7 +55,8 @@ def instant_or_none(milliseconds: int | None) -> datetime | None:
 
 SCHEDULE_COLUMNS = (
     "id, owner, name, status, expression, timezone, target_type, target, description, tags, starts, ends, "
-    "policies, payload, payload_blob, created, updated, revision, error, pause, next_run, finished"
+    "policies, payload, payload_blob, created, updated, revision, error, pause, next_run, finished, "
+    "extras"
 )
 
 
@@ -62,6 +71,17 @@ def policies_text(policies: Policies) -> str:
     if policies is DEFAULT_POLICIES or policies == DEFAULT_POLICIES:
         return "{}"
     return policies.model_dump_json(exclude_defaults=True)
+
+
+@lru_cache(maxsize=4_096)
+def extras_from(text: str) -> Extras:
+    """What a schedule asks for of what only some do; most ask for nothing."""
+    return Extras.model_validate_json(text) if text != "{}" else NO_EXTRAS
+
+
+def extras_text(extras: Extras) -> str:
+    """What is asked for, as JSON."""
+    return "{}" if extras is NO_EXTRAS else extras.model_dump_json(exclude_none=True)
 
 
 def pause_text(pause: Pause | None) -> str | None:
@@ -84,6 +104,7 @@ def schedule_from(row: Row, payload: str) -> Schedule:
 
     What is stored was checked when it came in, so the definition is built without checking it again.
     """
+    extras = extras_from(row[22])
     definition = ScheduleDefinition.model_construct(
         name=row[2],
         description=row[8],
@@ -95,6 +116,9 @@ def schedule_from(row: Row, payload: str) -> Schedule:
         start=instant_or_none(row[10]),
         end=instant_or_none(row[11]),
         policies=policies_from(row[12]),
+        condition=extras.condition,
+        calendar=extras.calendar,
+        template=extras.template,
     )
     return Schedule(
         id=row[0],

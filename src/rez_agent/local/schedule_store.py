@@ -16,6 +16,7 @@ from rez_agent.local.rows import (
     SCHEDULE_COLUMNS,
     Row,
     dumps,
+    extras_text,
     ms_or_none,
     pause_text,
     policies_text,
@@ -29,7 +30,7 @@ from rez_agent.usecases.commands import name_taken
 _KEPT = (
     "id, owner, name, status, expression, timezone, target_type, target, description, tags, starts, ends, "
     "policies, payload, payload_blob, created, updated, revision, error, pause, next_run, wake_at, finished, "
-    "deletes"
+    "deletes, extras"
 )
 _COUNT = len(_KEPT.split(", "))
 _INSERT = f"INSERT INTO schedules ({_KEPT}) VALUES ({', '.join('?' * _COUNT)})"  # noqa: S608 - constants
@@ -181,6 +182,7 @@ class SqliteSchedules:
             ms_or_none(wake_of(schedule)),
             ms_or_none(schedule.finished_at),
             int(schedule.deletes_itself),
+            extras_text(definition.extras),
         )
 
     def _kept_payload(self, schedule: Schedule) -> tuple[str | None, str | None]:

@@ -172,4 +172,9 @@ CREATE TABLE blob_owners (
 CREATE INDEX blob_owners_reference ON blob_owners (reference);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+EXTRAS = """
+-- JSON object: what only some schedules ask for (a condition, a calendar, a template).
+ALTER TABLE schedules ADD COLUMN extras TEXT NOT NULL DEFAULT '{}';
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS)

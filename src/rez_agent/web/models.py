@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from rez_agent.domain.command import CommandAction, MessageStatus
 from rez_agent.domain.execution import Cause, ExecutionStatus, Reason
 from rez_agent.domain.policies import Policies
-from rez_agent.domain.schedule import ScheduleStatus, TargetType
+from rez_agent.domain.schedule import CalendarUse, ScheduleStatus, TargetType, TemplateUse
 from rez_agent.usecases.keys import Scope
 
 
@@ -70,6 +70,9 @@ class ScheduleShape(Shape):
     start: AwareDatetime | None
     end: AwareDatetime | None
     policies: Policies
+    condition: str | None
+    calendar: CalendarUse | None
+    template: TemplateUse | None
     status: ScheduleStatus
     created_by: str
     created_date: AwareDatetime

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from rez_agent.domain.command import Message
 from rez_agent.domain.errors import Problem, RezError
 from rez_agent.domain.execution import Attempt, Execution, Span
@@ -47,6 +49,9 @@ def schedule_document(schedule: Schedule) -> Document:
         "start": _instant(definition.start),
         "end": _instant(definition.end),
         "policies": _policies(definition.policies),
+        "condition": definition.condition,
+        "calendar": _model(definition.calendar),
+        "template": _model(definition.template),
         "status": schedule.status.value,
         "created_by": schedule.created_by,
         "created_date": rfc3339(schedule.created_date),
@@ -206,6 +211,10 @@ def _pause(pause: Pause) -> Document:
 
 def _policies(policies: Policies) -> Document:
     return _DEFAULT_POLICIES if policies == DEFAULT_POLICIES else policies.model_dump(mode="json")
+
+
+def _model(value: BaseModel | None) -> Document | None:
+    return None if value is None else value.model_dump(mode="json")
 
 
 def _explanation(schedule: Schedule) -> str | None:
