@@ -154,6 +154,10 @@ class Ledger(Protocol):
     def list(self, query: ExecutionQuery) -> Page[Execution]:
         """A page. Raises Invalid ``invalid_cursor``."""
 
+    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, tuple[Execution, ...]]:
+        """The last ``each`` executions of each schedule by scheduled time, newest first, without their
+        payloads; empty for a schedule that has none. Costs what it returns, however long the histories are."""
+
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""
 

@@ -383,6 +383,54 @@ def test_a_cursor_belongs_to_the_query_that_gave_it(history: SteppedHost) -> Non
         assert refused.value.code == "invalid_cursor"
 
 
+# --- the latest ---
+
+
+def latest(host: SteppedHost, *schedule_ids: str, each: int = 10) -> dict[str, tuple[Execution, ...]]:
+    return host.ask(lambda ports: ports.ledger.latest(schedule_ids, each))
+
+
+def test_the_latest_of_several_schedules_are_told_newest_first_and_no_more_than_asked_for(
+    history: SteppedHost,
+) -> None:
+    found = latest(history, "sch_b", "sch_a", "sch_never", "sch_a", each=2)
+    told_ = {
+        schedule_id: [f"{one.scheduled_time:%H:%M}" for one in ones] for schedule_id, ones in found.items()
+    }
+    assert told_ == {"sch_b": ["12:00"], "sch_a": ["14:00", "13:00"], "sch_never": []}
+    assert latest(history) == {}
+
+
+def test_the_latest_are_as_the_ledger_has_them_but_for_their_payloads(ledger: SteppedHost) -> None:
+    ended(ledger, REFUSED)
+    run_id = asked_execution_id("sch_a", NOON + HOUR, Cause.RUN, "msg_1")
+    span = Span(NOON + 2 * HOUR, NOON + 5 * HOUR, 4)
+    add(
+        ledger,
+        entry(NOON + HOUR, id=run_id, cause=Cause.RUN, message_id="msg_1", payload={"a": "b" * 100_000}),
+        skipped(NOON + 2 * HOUR, Reason.PAUSED, detail="ünder repair", span=span),
+    )
+    listed_ = listed(ledger, schedule_id="sch_a").items
+    assert latest(ledger, "sch_a")["sch_a"] == tuple(replace(one, payload=None) for one in listed_)
+
+
+def test_the_latest_hold_what_the_use_case_has_just_written(ledger: SteppedHost) -> None:
+    add(ledger, entry())
+
+    def write_and_read(ports: Ports) -> list[str]:
+        ports.ledger.add([skipped(NOON + HOUR)])
+        ports.ledger.cancel(entry().id, NOON, "no more")
+        return [one.status.value for one in ports.ledger.latest(["sch_a"], 5)["sch_a"]]
+
+    assert ledger.ask(write_and_read) == ["skipped", "cancelled"]
+
+
+def test_the_latest_of_a_schedule_whose_id_begins_anothers_are_its_own(ledger: SteppedHost) -> None:
+    ledger.ask(lambda ports: ports.schedules.add(schedule_of("b", schedule_id="sch_a_2")))
+    add(ledger, entry(), *(entry(NOON + n * HOUR, schedule_id="sch_a_2") for n in range(3)))
+    assert latest(ledger, "sch_a", each=1) == {"sch_a": (get(ledger, entry()),)}
+
+
 # --- dead letters ---
 
 

@@ -83,6 +83,9 @@ _PLAIN = (
     "response_status",
     "message_id",
 )
+BUT_PAYLOAD = (*_PLAIN, *_INSTANTS, "status", "cause", "reason", "span_last", "span_count")
+"""What :func:`execution_from` reads of an item, but for its payload."""
+
 _ID = re.compile(r"([!-~]{1,512}?)_\d{8}T\d{6}Z(?:_[a-z_]+_[!-~]{1,256})?", re.ASCII)
 
 

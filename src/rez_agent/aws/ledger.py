@@ -101,6 +101,11 @@ class DynamoLedger:
         more: then a page may be short, or empty, and the next cursor goes on."""
         return self._reading().page(query)
 
+    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, tuple[Execution, ...]]:
+        """The last of each schedule; the schedules are read side by side."""
+        found = self._reading().latest(schedule_ids, each)
+        return {one: tuple(execution_from(item) for item in items) for one, items in found.items()}
+
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""
         return self._flight.of(schedule_id)

@@ -9,14 +9,15 @@ ends there, with a cursor, though it may hold less than was asked for; its total
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice
 from typing import Any
 
-from rez_agent.aws.execution_items import DEAD, LANES, digits
+from rez_agent.aws.execution_items import BUT_PAYLOAD, DEAD, LANES, digits
 from rez_agent.aws.items import expired, instant
 from rez_agent.aws.keeping import Kept
 from rez_agent.aws.tables import EXECUTIONS, QUEUE, TTL, WRITTEN
@@ -36,6 +37,10 @@ ENTRIES_FOR_A_LOOK = 10
 ENTRIES_AT_ONCE = 1_000
 """Entries that one call reads at most; the first calls of a list read few."""
 
+HISTORIES_AT_ONCE = 16
+"""Schedules whose last executions are read side by side: fewer than a client keeps connections."""
+
+_KEYS = ("schedule_id", "id")
 _ALMOST_A_SECOND = timedelta(microseconds=999_999)
 _WRITTEN_BEFORE_DUE = timedelta(days=1)
 """An execution is written when it is due or later, but for clocks that differ; this is more than they do."""
@@ -85,6 +90,20 @@ class LedgerList:
         total, exact = _counted(self._steps(query, _LAST, counting=True), self._looks)
         return Page(tuple(self._execution(item) for item in items), cursor, total, exact)
 
+    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, list[Item]]:
+        """The last items of each schedule, newest first, without payloads and attempts. Only queries run in
+        the threads, none of which remembers what it has read."""
+
+        def of(schedule_id: str) -> list[Item]:
+            query = ExecutionQuery(schedule_id=schedule_id)
+            return list(islice(self._of_schedule(query, _ANY, _LAST, each, only=BUT_PAYLOAD), each))
+
+        wanted = list(dict.fromkeys(schedule_ids))
+        if not wanted:
+            return {}
+        with ThreadPoolExecutor(min(len(wanted), HISTORIES_AT_ONCE)) as threads:
+            return dict(zip(wanted, threads.map(of, wanted), strict=True))
+
     def dead_letters(self, query: ExecutionQuery) -> tuple[str, ...]:
         """Ids of dead letters that match, oldest first, as many as the query's limit."""
         filters = _Filters.of(query, dead_letter=True)
@@ -116,7 +135,8 @@ class LedgerList:
         filters = _Filters.of(query)
         size = COUNTED_EXACTLY + 1 if counting else query.limit + 1
         if query.schedule_id is not None:
-            return self._along(self._of_schedule(query, filters, before, size, keys=counting))
+            only = _KEYS if counting else ()
+            return self._along(self._of_schedule(query, filters, before, size, only=only))
         if not filters.in_index:
             return self._looked_at(self._over_all(query, before, KEYS_AT_ONCE), filters, KEYS_AT_ONCE, cost=1)
         places = self._over_all(query, before, size)
@@ -137,9 +157,9 @@ class LedgerList:
     # --- a schedule's history ---
 
     def _of_schedule(
-        self, query: ExecutionQuery, filters: _Filters, before: str, size: int, *, keys: bool = False
+        self, query: ExecutionQuery, filters: _Filters, before: str, size: int, *, only: tuple[str, ...] = ()
     ) -> Iterator[Item]:
-        """What matches of a schedule, newest first, ids before ``before``; ``keys``: only those."""
+        """What matches of a schedule, newest first, ids before ``before``; ``only``: those attributes."""
         schedule_id = query.schedule_id
         if not schedule_id:
             return iter(())
@@ -157,8 +177,9 @@ class LedgerList:
         asked["values"] |= {":schedule": schedule_id, ":first": first, ":ends": ends}
         if not filters.equal:
             asked["Limit"] = size + 1  # the item at ``ends`` is read too
-        if keys:
-            asked["ProjectionExpression"] = "schedule_id, id"
+        if only:
+            asked["ProjectionExpression"] = ", ".join(f"#{name}" for name in only)
+            asked["ExpressionAttributeNames"] |= {f"#{name}": name for name in only}
         stored = self._unit.query(
             EXECUTIONS,
             KeyConditionExpression="schedule_id = :schedule AND id BETWEEN :first AND :ends",
@@ -287,6 +308,9 @@ class _Filters:
             "values": {f":{name}": value for name, value in self.equal.items()}
             | {":now": int(now.timestamp())},
         }
+
+
+_ANY = _Filters({}, None, None)
 
 
 def _plain(value: Any) -> Any:

@@ -39,6 +39,10 @@ _INSERT = (
     f"INSERT OR IGNORE INTO executions ({EXECUTION_COLUMNS}, late, held) "  # noqa: S608 - constant columns
     f"SELECT {_FIELDS}, value ->> {_WIDTH}, value ->> {_WIDTH + 1} FROM json_each(?)"
 )
+_LATEST = (
+    f"SELECT {EXECUTION_COLUMNS.replace('payload', 'NULL')} FROM executions "  # noqa: S608 - constant columns
+    "WHERE id >= ?1 || '_' AND id < ?1 || '_:' AND schedule_id = ?1 ORDER BY id DESC LIMIT ?2"
+)
 
 
 class SqliteLedger:
@@ -104,6 +108,13 @@ class SqliteLedger:
         page = rows[: query.limit]
         cursor = cursor_for(identity, page[-1][-1:]) if len(rows) > query.limit else None
         return Page(tuple(execution_from(row) for row in page), cursor, total, exact)
+
+    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, tuple[Execution, ...]]:
+        """The last of each schedule: a stretch of the index by id for each."""
+        execute = self._connection.execute
+        return {
+            one: tuple(execution_from(row) for row in execute(_LATEST, (one, each))) for one in schedule_ids
+        }
 
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""
