@@ -156,7 +156,7 @@ class Ledger(Protocol):
 
     def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, tuple[Execution, ...]]:
         """The last ``each`` executions of each schedule by scheduled time, newest first, without their
-        payloads; empty for a schedule that has none. Costs what it returns, however long the histories are."""
+        payloads; empty for a schedule that has none. No history is read further than that."""
 
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""
