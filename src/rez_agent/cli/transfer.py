@@ -15,10 +15,10 @@ import typer
 
 from rez_agent.cli.arguments import file_text
 from rez_agent.cli.client import Client, Refused
-from rez_agent.cli.crontab import convert
 from rez_agent.cli.names import find_schedule, schedule_path
 from rez_agent.cli.render import Progress, clean, progress
 from rez_agent.cli.session import DONE, FAILED, Session, command, put_json
+from rez_agent.domain.crontab import convert
 from rez_agent.domain.errors import Invalid, RezError
 
 PANEL = "Many at once"

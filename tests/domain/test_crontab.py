@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rez_agent.cli.crontab import (
+from rez_agent.domain.crontab import (
     DAY,
     FIELDS,
     HOUR,

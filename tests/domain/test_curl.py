@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rez_agent.cli.curl import request_of
+from rez_agent.domain.curl import request_of
 from rez_agent.domain.errors import Invalid
 
 URL = "https://example.com/ping"

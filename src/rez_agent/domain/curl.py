@@ -1,7 +1,8 @@
 """From a command line that calls a URL to a web action's payload.
 
 Understands what stands in crontabs: ``curl`` and ``wget`` with the options that say what is requested, and
-a bare URL. Options that only say how much is printed are dropped. Anything else is refused by name.
+a bare URL. Options that only say how much is printed are dropped. Anything else is refused by name, or, where
+a person looks on, left out and told.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from rez_agent.domain.errors import Invalid
 _URL = re.compile(r"https?://\S+")
 _SILENCED = re.compile(r"\s*(?:[12]?>>?\s*(?:/dev/null|&[12])|&>\s*/dev/null|\|\|\s*true|2>&1)")
 _SHELL = re.compile(r"[|;&<>`$()]")
+
+_CONTINUED = re.compile(r"\s*[\\^]\r?\n\s*")
 
 _CURL_QUIET = frozenset(
     {
@@ -40,9 +43,47 @@ _WGET_QUIET = frozenset({"-q", "--quiet", "-nv", "--no-verbose", "--spider"})
 _WGET_DROPPED = frozenset({"-O", "--output-document", "-o", "--output-file", "-t", "--tries"})
 
 
+_COOKIES = "cookies belong to one session. Use a secret for what has to stay"
+_CREDENTIAL = "it is a credential in the open. Keep it as a secret and name that"
+_NEVER = "certificates are always verified"
+_NOT_CARRIED = {
+    "-k": (False, _NEVER),
+    "--insecure": (False, _NEVER),
+    "-i": (False, "nothing is printed"),
+    "--include": (False, "nothing is printed"),
+    "-v": (False, "nothing is printed"),
+    "--verbose": (False, "nothing is printed"),
+    "--http1.1": (False, "the version of HTTP is not chosen"),
+    "--http2": (False, "the version of HTTP is not chosen"),
+    "--no-check-certificate": (False, _NEVER),
+    "-u": (True, _CREDENTIAL),
+    "--user": (True, _CREDENTIAL),
+    "--oauth2-bearer": (True, _CREDENTIAL),
+    "-b": (True, _COOKIES),
+    "--cookie": (True, _COOKIES),
+    "-c": (True, _COOKIES),
+    "--cookie-jar": (True, _COOKIES),
+    "-x": (True, "no proxy is used"),
+    "--proxy": (True, "no proxy is used"),
+    "--cacert": (True, "the server's own certificate authorities are used"),
+}
+"""Options that change what is sent, or how, and have no counterpart: whether a value follows, and why."""
+
+_NOT_KEPT = {
+    "authorization": _CREDENTIAL,
+    "cookie": _COOKIES,
+    "host": "the URL says it",
+    "content-length": "the body says it",
+    "connection": "it belongs to the connection",
+    "accept-encoding": "the server chooses what it can read",
+}
+"""Headers of a pasted call that are left out, and why."""
+
+
 @dataclass(slots=True)
 class _Reading:
-    """What has been read of a command line so far."""
+    """What has been read of a command line so far. ``left_out`` tells what can't be carried over; where
+    it is None, that is refused."""
 
     url: str | None = None
     method: str | None = None
@@ -50,6 +91,7 @@ class _Reading:
     body: list[str] = field(default_factory=list)
     timeout: float | None = None
     redirects: bool = False
+    left_out: list[str] | None = None
 
     def payload(self) -> dict[str, Any]:
         """The payload. Raises Invalid when no URL was named."""
@@ -80,21 +122,35 @@ def request_of(command: str) -> dict[str, Any] | None:
         return {"action": "http", "url": plain, "method": "GET"}
     if program not in ("curl", "wget"):
         return None
-    words = _words(plain)
-    return _read(words[1:], _CURL if program == "curl" else _WGET, program).payload()
+    if "%" in plain.replace("\\%", ""):
+        raise Invalid("A % in a crontab's command begins its input. Write the call without it.")
+    words = _words(plain.replace("\\%", "%"))
+    return _read(words[1:], program, None).payload()
+
+
+def pasted_request(command: str) -> tuple[dict[str, Any], tuple[str, ...]] | None:
+    """The same for a command that a person copied from a terminal, a browser or a manual: it may go over
+    several lines, and what can't be carried over is left out. The second part tells it, a sentence each."""
+    plain = _SILENCED.sub("", _CONTINUED.sub(" ", command)).strip().removeprefix("$ ")
+    program = plain.split(None, 1)[0].rsplit("/", 1)[-1] if plain else ""
+    if _URL.fullmatch(plain):
+        return {"action": "http", "url": plain, "method": "GET"}, ()
+    if program not in ("curl", "wget"):
+        return None
+    left_out: list[str] = []
+    payload = _read(_words(plain)[1:], program, left_out).payload()
+    return payload, tuple(left_out)
 
 
 def _words(command: str) -> list[str]:
     """The command's words. Raises Invalid where a shell would be needed to know them."""
-    if "%" in command.replace("\\%", ""):
-        raise Invalid("A % in a crontab's command begins its input. Write the call without it.")
     unquoted = re.sub(r"'[^']*'", "", command)
     if _SHELL.search(re.sub(r'"[^"$`]*"', "", unquoted)):
         raise Invalid(
             "The command needs a shell (a pipe, a variable, several commands). Reduce it to one call."
         )
     try:
-        return shlex.split(command.replace("\\%", "%"))
+        return shlex.split(command)
     except ValueError as error:
         raise Invalid(f"The command can't be split into words: {error}.") from None
 
@@ -147,8 +203,9 @@ _WGET = _Dialect(
 )
 
 
-def _read(words: list[str], dialect: _Dialect, program: str) -> _Reading:
-    reading = _Reading(redirects=program == "wget")
+def _read(words: list[str], program: str, left_out: list[str] | None) -> _Reading:
+    dialect = _CURL if program == "curl" else _WGET
+    reading = _Reading(redirects=program == "wget", left_out=left_out)
     rest = list(_unbundled(words, dialect))
     while rest:
         word = rest.pop(0)
@@ -162,6 +219,10 @@ def _read(words: list[str], dialect: _Dialect, program: str) -> _Reading:
             value = rest.pop(0)
             if word in dialect.values:
                 _take(reading, dialect.values[word], value)
+        elif left_out is not None and word in _NOT_CARRIED:
+            takes_value, why = _NOT_CARRIED[word]
+            del rest[: int(takes_value)]
+            left_out.append(f"{word} was left out: {why}.")
         elif word not in dialect.quiet:
             raise Invalid(f"{program}'s option {word} has no counterpart in a web action.")
     return reading
@@ -186,7 +247,10 @@ def _letters(letters: str, dialect: _Dialect) -> list[str]:
     apart: list[str] = []
     for at, letter in enumerate(letters):
         apart.append(f"-{letter}")
-        takes_value = f"-{letter}" in dialect.values or f"-{letter}" in dialect.dropped
+        option = f"-{letter}"
+        takes_value = (
+            option in dialect.values or option in dialect.dropped or _NOT_CARRIED.get(option, (False,))[0]
+        )
         if takes_value and at + 1 < len(letters):
             return [*apart, letters[at + 1 :]]
     return apart
@@ -223,6 +287,9 @@ def _header(reading: _Reading, value: str) -> None:
     name, colon, text = value.partition(":")
     if not colon or not name.strip():
         raise Invalid(f"'{value}' is no header.")
+    if reading.left_out is not None and name.strip().lower() in _NOT_KEPT:
+        reading.left_out.append(f"The header {name.strip()} was left out: {_NOT_KEPT[name.strip().lower()]}.")
+        return
     if name.strip().lower() == "authorization":
         raise Invalid(
             "It sends a credential in the open. Keep it with `rez-agent secrets set` and create this "

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rez_agent.cli.curl import request_of
+from rez_agent.domain.curl import request_of
 from rez_agent.domain.errors import Invalid
 
 NICKNAMES = {
@@ -36,6 +36,9 @@ _SETTING = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 _PIECE = re.compile(
     r"(?P<first>\*|[A-Za-z]{3}|\d{1,2})(?:-(?P<last>[A-Za-z]{3}|\d{1,2}))?(?:/(?P<step>\d{1,3}))?"
 )
+
+
+_FIVE_FIELDS = "A line has five fields (minute, hour, day of month, month, day of week) and a command."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,14 @@ def _note(fields: tuple[str, ...], expressions: list[str]) -> str | None:
 
 def split(line: str) -> tuple[tuple[str, ...], str]:
     """A line's five fields, nicknames spelled out, and its command. Raises Invalid."""
+    fields, command = split_fields(line)
+    if not command and not line.startswith("@"):
+        raise Invalid(_FIVE_FIELDS)
+    return fields, command
+
+
+def split_fields(line: str) -> tuple[tuple[str, ...], str]:
+    """The same; the command may be missing, then it is empty."""
     if line.startswith("@"):
         nickname, _, command = line.partition(" ")
         known = NICKNAMES.get(nickname.lower())
@@ -128,11 +139,9 @@ def split(line: str) -> tuple[tuple[str, ...], str]:
             raise Invalid(_unknown_nickname(nickname))
         return tuple(known.split()), command.strip()
     parts = line.split(None, 5)
-    if len(parts) < 6:
-        raise Invalid(
-            "A line has five fields (minute, hour, day of month, month, day of week) and a command."
-        )
-    return tuple(parts[:5]), parts[5]
+    if len(parts) < 5:
+        raise Invalid(_FIVE_FIELDS)
+    return tuple(parts[:5]), "".join(parts[5:])
 
 
 def _unknown_nickname(nickname: str) -> str:
@@ -262,7 +271,7 @@ def _work(command: str, custom: str | None) -> _Work:
             raise
         payload = None
     if payload is not None:
-        return _Work(_slug(re.sub(r"^https?://", "", payload["url"])), "web_action", payload)
+        return _Work(slug(re.sub(r"^https?://", "", payload["url"])), "web_action", payload)
     if custom is None:
         program = command.split(None, 1)[0]
         raise Invalid(
@@ -274,10 +283,11 @@ def _work(command: str, custom: str | None) -> _Work:
     except ValueError:
         words = command.split()
     payload = {"action": custom, "command": command}
-    return _Work(_slug(words[0].rsplit("/", 1)[-1]), "custom", payload)
+    return _Work(slug(words[0].rsplit("/", 1)[-1]), "custom", payload)
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """A name made of ``text``: small letters and digits, joined by hyphens."""
     slug = re.sub(r"[^A-Za-z0-9]+", "-", text.partition("?")[0]).strip("-").lower()
     return slug[:100].rstrip("-") or "crontab"
 
