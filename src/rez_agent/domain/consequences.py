@@ -1,0 +1,131 @@
+"""What an edit comes to: which coming occurrences it gains, loses and keeps, and which fields it changes.
+
+Pure. Both definitions are those of one schedule: a rate counts from its start, else from the creation, and
+the definition after the edit counts from the second after the one in which the edit is made, as
+:meth:`~rez_agent.domain.schedule.Schedule.updated` has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from json import dumps
+from typing import Any
+
+from rez_agent.domain.errors import Invalid
+from rez_agent.domain.reading import pointer_to
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition, occurrences_of
+
+COMPARED_AT_MOST = 50
+"""Occurrences of either side that are compared."""
+
+HORIZON = timedelta(days=90)
+"""How far ahead they are looked for."""
+
+
+class Fate(StrEnum):
+    """What an edit does to a coming occurrence."""
+
+    GAINED = "gained"
+    LOST = "lost"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A coming occurrence of either definition, and what the edit does to it."""
+
+    at: datetime
+    fate: Fate
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A member of the definition that changes. ``path`` is a JSON pointer; a side that lacks it has None."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What an edit comes to, up to ``until``, inclusive: the moment up to which both sides are known whole.
+
+    ``cut``: more follow on either side, which were not compared. Occurrences are in order. ``unread``: the
+    definition before can't be evaluated any more, so that everything is gained.
+    """
+
+    coming: tuple[Coming, ...]
+    changes: tuple[FieldChange, ...]
+    until: datetime
+    cut: bool
+    unread: bool = False
+
+    def count(self, fate: Fate) -> int:
+        """How many of the coming occurrences have this fate."""
+        return sum(one.fate is fate for one in self.coming)
+
+
+def consequences(
+    schedule: Schedule,
+    after: ScheduleDefinition,
+    now: datetime,
+    *,
+    at_most: int = COMPARED_AT_MOST,
+    horizon: timedelta = HORIZON,
+) -> Consequences:
+    """What becomes of ``schedule`` if ``after`` is put in place of its definition ``now``.
+
+    The occurrences are those that come after the second of ``now``, whatever the schedule's state: a pause
+    keeps all of them from firing. Raises Invalid where ``after`` can't be evaluated.
+    """
+    last = now + horizon
+    try:
+        old = _times(schedule.definition, schedule.created_date, now, last, at_most)
+    except Invalid:
+        old = None
+    new = _times(after, schedule.created_date, now, last, at_most)
+    sides = [side for side in (old, new) if side is not None]
+    cut = any(len(side) > at_most for side in sides)
+    until = min([side[at_most - 1] for side in sides if len(side) > at_most], default=last)
+    return Consequences(
+        coming=_compared(old or (), new, until),
+        changes=changed_fields(schedule.definition.model_dump(mode="json"), after.model_dump(mode="json")),
+        until=until,
+        cut=cut,
+        unread=old is None,
+    )
+
+
+def changed_fields(before: Any, after: Any, path: tuple[str, ...] = ()) -> tuple[FieldChange, ...]:
+    """Where two documents differ, in the order of ``after``'s members, those that are gone last. Objects are
+    compared member by member; everything else, lists included, as a whole."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        same = before == after and dumps(before) == dumps(after)  # in JSON, 1 is not true
+        return () if same else (FieldChange(pointer_to(path), before, after),)
+    names = [*after, *(name for name in before if name not in after)]
+    found: list[FieldChange] = []
+    for name in names:
+        here = (*path, name)
+        if (name in before) is not (name in after):
+            found.append(FieldChange(pointer_to(here), before.get(name), after.get(name)))
+        else:
+            found += changed_fields(before[name], after[name], here)
+    return tuple(found)
+
+
+def _times(
+    definition: ScheduleDefinition, created: datetime, now: datetime, last: datetime, at_most: int
+) -> list[datetime]:
+    """The coming occurrences, one more than are compared, to know whether there are."""
+    return occurrences_of(definition, created=created).between(now, last, at_most + 1)
+
+
+def _compared(old: Sequence[datetime], new: Sequence[datetime], until: datetime) -> tuple[Coming, ...]:
+    before, after = set(old), set(new)
+    fates = {at: Fate.KEPT if at in after else Fate.LOST for at in before}
+    fates |= dict.fromkeys(after - before, Fate.GAINED)
+    return tuple(Coming(at, fates[at]) for at in sorted(fates) if at <= until)
