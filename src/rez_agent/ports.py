@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.changes import Change
 from rez_agent.domain.command import Message
 from rez_agent.domain.due import InFlight
 from rez_agent.domain.errors import Problem
@@ -220,6 +221,20 @@ class Records(Protocol):
         """All of a kind, by key."""
 
 
+class Changes(Protocol):
+    """The changes of schedules: who changed what, when and why. The newest ``CHANGES_KEPT`` of a schedule are
+    kept for as long as it, or its tombstone, stands. Creations are not among them: the schedule tells."""
+
+    def add(self, change: Change) -> None:
+        """Keep a change, in the use case that makes it."""
+
+    def list(self, schedule_id: str, *, cursor: str | None = None, limit: int = 50) -> Page[Change]:
+        """A page, newest first. ``total`` counts what is kept. Raises Invalid ``invalid_cursor``."""
+
+    def back_to(self, schedule_id: str, instant: datetime) -> tuple[Change, ...]:
+        """Those made after ``instant``, newest first, and the last one before."""
+
+
 class Engine(Protocol):
     """What keeps time. It is derived from the store: arming is idempotent and may be repeated.
 
@@ -324,6 +339,7 @@ class Ports:
     ledger: Ledger
     messages: Messages
     records: Records
+    changes: Changes
     engine: Engine
     topic: Topic
     actions: Actions

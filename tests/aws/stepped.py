@@ -95,6 +95,10 @@ class AwsStepped:
         self.sweep()
         self.reconcile()
 
+    def tidy(self) -> None:
+        """The reconcile completes; what is old goes by its TTL."""
+        self.reconcile()
+
     def deliver(self) -> None:
         """The scheduler function is given what was published to schedule-creation."""
         inbox = Inbox(Store(self.unit, self.shared), quota=1_000, metrics=self.metrics)

@@ -13,8 +13,9 @@ import pytest
 
 from rez_agent.aws.bundle import ports_over
 from rez_agent.aws.items import UNARMED, expired
+from rez_agent.aws.keeping import TOMBSTONE_KEPT
 from rez_agent.aws.records import INLINE_BYTES
-from rez_agent.aws.schedule_store import SHARDS, TOMBSTONE_KEPT, DynamoSchedules
+from rez_agent.aws.schedule_store import SHARDS, DynamoSchedules
 from rez_agent.aws.tables import RECORDS, SCHEDULES
 from rez_agent.aws.tables import UNARMED as UNARMED_INDEX
 from rez_agent.aws.unit import Conflicting

@@ -106,6 +106,9 @@ def test_a_paused_schedule_whose_zone_is_gone_is_in_error_when_the_pause_ends(ho
     assert row["status"] == "error"
     assert "Mars/Olympus" in row["error_message"]
     assert "unarmed" not in row
+    change = host.do(lambda ports: ports.changes.list(schedule.id)).items[0]
+    assert (change.action, change.revision, change.by) == ("error", 2, None)
+    assert change.reason == row["error_message"]
 
 
 def test_one_that_can_t_be_armed_leaves_the_others_alone_and_waits_behind_them(host: Driven) -> None:

@@ -39,6 +39,9 @@ class SteppedHost(Protocol):
     def keep_time(self) -> None:
         """The engine does everything that is due by the clock."""
 
+    def tidy(self) -> None:
+        """The host does what nobody waits for: it completes what is done with and forgets what is old."""
+
     def claim(self) -> list[Claimed]:
         """Lease everything that may start now."""
 
@@ -66,6 +69,10 @@ class LocalStepped(Rig):
     def keep_time(self) -> None:
         """The engine looks until nothing more is due."""
         self.tick_all()
+
+    def tidy(self) -> None:
+        """The sweep."""
+        self.sweep()
 
     def blobs(self) -> Blobs:
         """Blobs in a table."""

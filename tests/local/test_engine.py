@@ -206,6 +206,10 @@ def test_a_schedule_whose_zone_is_gone_is_told_and_stops_nobody(rig: Rig) -> Non
     assert due_times(rig.history(healthy.id)) == ["12:00"]
     rig.command(action="update", schedule_id=gone.id, patch={"timezone": "UTC"})
     assert rig.schedule(gone.id).status is ScheduleStatus.ACTIVE
+    mended, lost = rig.ports.changes.list(gone.id).items
+    assert (lost.action, lost.revision, lost.by, lost.reason) == ("error", 1, None, broken.error_message)
+    assert [each.path for each in lost.diff] == ["/status", "/error_message"]
+    assert (mended.action, mended.revision) == ("update", 2)
 
 
 def test_a_paused_schedule_whose_zone_is_gone_when_it_resumes_stops_nobody(rig: Rig) -> None:
@@ -216,6 +220,7 @@ def test_a_paused_schedule_whose_zone_is_gone_when_it_resumes_stops_nobody(rig: 
     rig.clock.advance(hours=1)
     rig.tick_all()
     assert rig.schedule(gone.id).status is ScheduleStatus.ERROR
+    assert [change.action for change in rig.ports.changes.list(gone.id).items] == ["error", "pause"]
     assert "13:00" in due_times(rig.history(healthy.id))
     message = rig.command(action="update", schedule_id=gone.id, patch={"timezone": "UTC"})
     assert message.status == "completed"

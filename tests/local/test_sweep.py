@@ -153,7 +153,7 @@ def test_a_tombstone_goes_when_no_late_duplicate_can_come(rig: Rig) -> None:
     rig.clock.advance(milliseconds=1)
     rig.sweep()
     assert rig.ports.schedules.get(schedule.id) is None
-    assert (count(rig, "schedule_tags"), count(rig, "revisions")) == (0, 0)
+    assert (count(rig, "schedule_tags"), count(rig, "revisions"), count(rig, "changes")) == (0, 0, 0)
 
 
 LARGE = {"target": "target", "text": "x" * 70_000}

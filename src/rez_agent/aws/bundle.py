@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rez_agent.aws.blobs import Bucket, S3Blobs
+from rez_agent.aws.changes import DynamoChanges
 from rez_agent.aws.keeping import Kept
 from rez_agent.aws.ledger import DynamoLedger
 from rez_agent.aws.records import DynamoMessages, DynamoRecords
@@ -57,6 +58,7 @@ def ports_over(unit: Unit, shared: Shared) -> AwsPorts:
         ledger=ledger,
         messages=DynamoMessages(unit, blobs, clock),
         records=DynamoRecords(unit, blobs),
+        changes=DynamoChanges(unit, clock),
         engine=shared.engine(unit, schedules, ledger, topic),
         topic=topic,
         actions=shared.actions,

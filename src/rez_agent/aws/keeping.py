@@ -16,6 +16,9 @@ from rez_agent.domain.instants import EPOCH, to_seconds
 
 _DAY = 86_400
 
+TOMBSTONE_KEPT = timedelta(days=90)
+"""How long a deleted schedule's row is kept, and its changes with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

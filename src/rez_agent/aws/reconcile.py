@@ -45,6 +45,7 @@ from rez_agent.aws.wire import Item
 from rez_agent.domain.errors import RezError, Unavailable
 from rez_agent.domain.schedule import Schedule, ScheduleStatus
 from rez_agent.ports import Clock
+from rez_agent.usecases.applying import complete
 from rez_agent.usecases.firing import make_good
 
 PAGE = 100
@@ -242,8 +243,7 @@ class Reconcile:
             schedule = ports.engine.settle(schedule, now)
             if ports.ledger.in_flight(schedule_id).total:
                 return False
-            ports.schedules.replace(schedule.deleted(now), schedule)
-            ports.engine.disarm(schedule_id)
+            complete(ports, schedule, now)
             return True
 
         return self._run(do)

@@ -16,6 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from rez_agent.aws.blobs import S3Blobs
+from rez_agent.aws.changes import expire_changes
 from rez_agent.aws.items import (
     ENGINE_ATTRIBUTES,
     UNARMED,
@@ -28,6 +29,7 @@ from rez_agent.aws.items import (
     stamp,
     ttl_at,
 )
+from rez_agent.aws.keeping import TOMBSTONE_KEPT
 from rez_agent.aws.records import fits
 from rez_agent.aws.schedule_list import SCHEDULES_GATHERED, ScheduleList
 from rez_agent.aws.tables import RECORDS, SCHEDULES, TTL
@@ -41,9 +43,6 @@ from rez_agent.usecases.commands import name_taken
 
 SHARDS = 16
 """Rows over which the count of an owner's living schedules is spread."""
-
-TOMBSTONE_KEPT = timedelta(days=90)
-"""How long a deleted schedule's row is kept."""
 
 REVISION_KEPT = timedelta(days=90)
 """How long an earlier revision is kept, unless the host keeps its ledger for another time."""
@@ -174,10 +173,11 @@ class DynamoSchedules:
         return {"unarmed": UNARMED, "unarmed_since": stamp(self._clock.now())} if needed else {}
 
     def _buried(self, schedule: Schedule, present: Item) -> Item:
-        """What makes a row a tombstone; the schedule's blobs go when it goes."""
+        """What makes a row a tombstone; the schedule's changes and blobs go when it goes."""
         gone = self._clock.now() + TOMBSTONE_KEPT
         if present["status"] != ScheduleStatus.DELETED:
             self._count(schedule, -1)
+        expire_changes(self._unit, schedule.id, gone)
         self._blobs.expire(schedule.id, gone)
         return {TTL: ttl_at(gone)}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -38,6 +38,7 @@ from rez_agent.domain.errors import Invalid, Problem, RezError
 from rez_agent.domain.schedule import ScheduleStatus
 from rez_agent.ports import Clock
 from rez_agent.usecases.applying import resume
+from rez_agent.usecases.auditing import broken
 from rez_agent.usecases.firing import make_good
 
 T = TypeVar("T")
@@ -174,7 +175,7 @@ def look(ports: AwsPorts, armer: Armer, schedule_id: str, now: datetime) -> bool
         return False
     schedule = schedule_of_row(row)
     if schedule.pause is not None and schedule.pause.until is not None and schedule.pause.until <= now:
-        _end_pause(ports, row, schedule.pause.until)
+        _end_pause(ports, row, schedule.pause.until, now)
         return True
     lagging, made_good = is_lagging(row), 0
     if schedule.status is ScheduleStatus.ACTIVE and schedule.next_run is not None:
@@ -189,15 +190,17 @@ def look(ports: AwsPorts, armer: Armer, schedule_id: str, now: datetime) -> bool
     return lagging or made_good > 0
 
 
-def _end_pause(ports: AwsPorts, row: Item, until: datetime) -> None:
+def _end_pause(ports: AwsPorts, row: Item, until: datetime, now: datetime) -> None:
     """Resume as of ``until``; a schedule that nobody can evaluate any more is in error from then on."""
     paused = ports.schedules.get(row["id"])
     assert paused is not None  # its row was read in this very unit
     try:
         resume(ports, paused, until)
     except Invalid as error:  # its zone has left the tz database
-        broken = {"status": ScheduleStatus.ERROR.value, "error_message": error.message}
-        ports.unit.put(SCHEDULES, {**_unmarked(row), **broken})
+        after = replace(paused, status=ScheduleStatus.ERROR, error_message=error.message)
+        told = {"status": after.status.value, "error_message": after.error_message}
+        ports.unit.put(SCHEDULES, {**_unmarked(row), **told})
+        ports.changes.add(broken(paused, after, now))
 
 
 def _unmarked(row: Item) -> Item:

@@ -66,6 +66,6 @@ EXECUTIONS = Table("executions", Key("schedule_id", "id"), (IN_FLIGHT, WRITTEN, 
 letter; ``lane`` spreads the list over all schedules."""
 
 RECORDS = Table("records", Key("pk", "sk"))
-"""Small documents: names, keys, idempotency keys, counters, guards, revisions."""
+"""Small documents: names, keys, idempotency keys, counters, guards, revisions, changes."""
 
 TABLES = (SCHEDULES, MESSAGES, EXECUTIONS, RECORDS)

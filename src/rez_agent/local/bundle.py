@@ -9,6 +9,7 @@ import apsw
 
 from rez_agent.domain.command import Message
 from rez_agent.domain.execution import Execution
+from rez_agent.local.changes import SqliteChanges
 from rez_agent.local.engine import SqliteEngine
 from rez_agent.local.ledger import SqliteLedger
 from rez_agent.local.records import SqliteMessages, SqliteRecords
@@ -57,6 +58,7 @@ def ports_over(
         ledger=SqliteLedger(connection, signals),
         messages=SqliteMessages(connection, signals),
         records=SqliteRecords(connection),
+        changes=SqliteChanges(connection),
         engine=SqliteEngine(connection, schedules, signals),
         topic=LocalTopic(signals),
         actions=actions,

@@ -26,11 +26,13 @@ from rez_agent.domain.expression import Occurrences, parse
 from rez_agent.domain.instants import compact, from_ms, from_seconds, to_ms
 from rez_agent.domain.policies import MISSED_AFTER_SECONDS, Overlap, Policies
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition
+from rez_agent.local.changes import SqliteChanges
 from rez_agent.local.ledger import in_flight_of
 from rez_agent.local.rows import Row, dumps, fetch, ms_or_none, policies_from, wake_of
 from rez_agent.local.schedule_store import SqliteSchedules
 from rez_agent.local.signals import Signals
 from rez_agent.usecases.applying import resume
+from rez_agent.usecases.auditing import broken
 from rez_agent.usecases.entries import DETAILS
 
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ def take_due(ports: LocalPorts, now: datetime, limit: int = BATCH) -> Taken:
         try:
             _resume_itself(ports, row[1])
         except Invalid as error:  # the zone has left the tz database
-            connection.execute(_BREAK, (row[0], error.message))
+            _break(connection, row, error.message, at)
     ports.signals.work |= bool(rows)
     ((next_wake,),) = fetch(connection, "SELECT min(wake_at) FROM schedules WHERE wake_at IS NOT NULL")
     return Taken(len(rows), next_wake is not None and next_wake <= at, next_wake)
@@ -150,7 +152,7 @@ def fire(connection: apsw.Connection, rows: Sequence[Row], at: int) -> None:
         try:
             decided = _owed(row, at, busy.get(row[1], NOTHING_IN_FLIGHT))
         except Invalid as error:  # the zone has left the tz database
-            connection.execute(_BREAK, (row[0], error.message))
+            _break(connection, row, error.message, at)
             continue
         _add_fires(fires, row, decided, at)
         skips += [_skip_row(row, skip.passed, skip.reason) for skip in decided.skips]
@@ -159,6 +161,17 @@ def fire(connection: apsw.Connection, rows: Sequence[Row], at: int) -> None:
     if skips:
         connection.execute(_SKIP, (dumps(skips), at))
     connection.execute(_ADVANCE, (dumps(moves), at))
+
+
+def _break(connection: apsw.Connection, row: Row, why: str, at: int) -> None:
+    """The schedule can't be evaluated any more: it is in error until it is changed."""
+    schedules = SqliteSchedules(connection)
+    before = schedules.get(row[1])
+    connection.execute(_BREAK, (row[0], why))
+    after = schedules.get(row[1])
+    assert before is not None  # both were read in this very transaction
+    assert after is not None
+    SqliteChanges(connection).add(broken(before, after, from_ms(at)))
 
 
 def _in_flight(connection: apsw.Connection, rows: Sequence[Row]) -> dict[str, InFlight]:

@@ -177,4 +177,20 @@ EXTRAS = """
 ALTER TABLE schedules ADD COLUMN extras TEXT NOT NULL DEFAULT '{}';
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS)
+CHANGES = """
+-- What was changed of schedules, by whom, when and why. A creation is told by the schedule's own row.
+CREATE TABLE changes (
+    schedule_id  TEXT NOT NULL,
+    revision     INTEGER NOT NULL,          -- the one that the change led to
+    number       INTEGER NOT NULL,          -- 0; 1 for a change that has no revision of its own
+    at           INTEGER NOT NULL,
+    action       TEXT NOT NULL,
+    author       TEXT,                      -- NULL: the engine by itself
+    reason       TEXT NOT NULL,
+    message_id   TEXT,
+    diff         TEXT NOT NULL,             -- JSON array
+    PRIMARY KEY (schedule_id, revision, number)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS, CHANGES)

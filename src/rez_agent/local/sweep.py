@@ -19,6 +19,7 @@ from rez_agent.local.blobs import SqliteBlobs
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.queue import recover
 from rez_agent.local.rows import dumps, fetch
+from rez_agent.usecases.applying import complete
 
 SLICE = 500
 """Rows forgotten in one transaction, at most, of each kind."""
@@ -85,7 +86,7 @@ def _delete_completed(ports: LocalPorts, now: datetime) -> int:
     for (schedule_id,) in done:
         schedule = ports.schedules.get(schedule_id)
         if schedule is not None:
-            ports.schedules.replace(schedule.deleted(now), schedule)
+            complete(ports, schedule, now)
     return len(done)
 
 
@@ -134,12 +135,13 @@ def _forget_records(connection: apsw.Connection, at: int) -> int:
 
 
 def _forget_tombstones(connection: apsw.Connection, before: int) -> int:
-    """Deleted schedules whose tombstones are no longer needed, with their tags and blobs."""
+    """Deleted schedules whose tombstones are no longer needed, with their tags, changes and blobs."""
     old = "SELECT seq, id FROM schedules WHERE status = 'deleted' AND updated < ? ORDER BY updated LIMIT ?"
     rows = fetch(connection, old, (before, SLICE))
     blobs = SqliteBlobs(connection)
     for seq, schedule_id in rows:
         connection.execute("DELETE FROM schedule_tags WHERE seq = ?", (seq,))
+        connection.execute("DELETE FROM changes WHERE schedule_id = ?", (schedule_id,))
         connection.execute("DELETE FROM schedules WHERE seq = ?", (seq,))
         blobs.drop(schedule_id)
     return len(rows)

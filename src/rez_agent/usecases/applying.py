@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from rez_agent.domain.changes import Change
 from rez_agent.domain.command import CommandAction, Message
 from rez_agent.domain.due import passed_in
 from rez_agent.domain.errors import Conflict, Invalid, NotFound, RezError, Unavailable
@@ -24,6 +25,7 @@ from rez_agent.domain.instants import floor_second, to_seconds
 from rez_agent.domain.policies import Overlap
 from rez_agent.domain.schedule import Pause, Schedule, ScheduleStatus, created
 from rez_agent.ports import ExecutionQuery, Ports
+from rez_agent.usecases.auditing import asked_change, completed, ended_pause
 from rez_agent.usecases.callers import Caller, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
 from rez_agent.usecases.checking import checked_definition, checked_payload
@@ -87,6 +89,7 @@ def _update(ports: Ports, message: Message, now: datetime) -> Result:
     if after.pause is not None:
         after = replace(after, pause=replace(after.pause, since=now))
     ports.schedules.replace(after, before)
+    ports.changes.add(asked_change(message, before, after))
     _record_pause(ports, before, now, through=to_seconds(now))
     ports.engine.arm(after)
     return {"revision": after.revision}
@@ -98,23 +101,32 @@ def _pause(ports: Ports, message: Message, now: datetime) -> Result:
     after = before.paused(Pause(since=now, by=message.created_by, reason=request.reason, until=request.until))
     cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was paused") if request.cancel else 0
     ports.schedules.replace(after, before)
+    ports.changes.add(asked_change(message, before, after))
     ports.engine.arm(after)
     return {"revision": after.revision, "cancelled": cancelled}
 
 
 def _resume(ports: Ports, message: Message, now: datetime) -> Result:
     before = _settled(ports, message, now)
-    return {"revision": resume(ports, before, now).revision}
+    after = before.resumed(now)
+    _take_up(ports, before, after, asked_change(message, before, after))
+    return {"revision": after.revision}
 
 
 def resume(ports: Ports, before: Schedule, at: datetime) -> Schedule:
-    """Resume a paused schedule as of ``at``: one entry tells of what the pause let pass. Also what the
-    engine does when a pause's ``until`` comes."""
+    """What the engine does when a pause's ``until`` comes: the schedule goes on as of ``at``."""
     after = before.resumed(at)
+    _take_up(ports, before, after, ended_pause(before, after))
+    return after
+
+
+def _take_up(ports: Ports, before: Schedule, after: Schedule, change: Change) -> None:
+    """Keep a resumed schedule: one entry tells of what the pause let pass."""
+    at = after.updated_date
     ports.schedules.replace(after, before)
+    ports.changes.add(change)
     _record_pause(ports, before, at, through=to_seconds(at) - 1)
     ports.engine.arm(after)
-    return after
 
 
 def _delete(ports: Ports, message: Message, now: datetime) -> Result:
@@ -123,9 +135,18 @@ def _delete(ports: Ports, message: Message, now: datetime) -> Result:
     cancel = message.request.cancel
     cancelled = ports.ledger.cancel_all(after.id, now, "the schedule was deleted") if cancel else 0
     ports.schedules.replace(after, before)
+    ports.changes.add(asked_change(message, before, after))
     _record_pause(ports, before, now, through=to_seconds(now))
     ports.engine.disarm(after.id)
     return {"revision": after.revision, "cancelled": cancelled}
+
+
+def complete(ports: Ports, before: Schedule, now: datetime) -> None:
+    """Delete a schedule that asked for it and has nothing left, and nothing in flight."""
+    after = before.deleted(now)
+    ports.schedules.replace(after, before)
+    ports.changes.add(completed(before, after))
+    ports.engine.disarm(after.id)
 
 
 def _run(ports: Ports, message: Message, now: datetime) -> Result:
