@@ -95,6 +95,10 @@ class ScheduleStore(Protocol):
     def get(self, schedule_id: str) -> Schedule | None:
         """The schedule, tombstones included; None if there never was one or its tombstone has gone."""
 
+    def payload_at(self, schedule_id: str, revision: int) -> dict[str, Any] | None:
+        """The payload that a revision of the schedule has or had: what an execution of it is given. The
+        present one where the revision has gone; None without a schedule."""
+
     def named(self, owner: str, name: str) -> str | None:
         """The id of ``owner``'s living schedule so named."""
 

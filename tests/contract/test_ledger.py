@@ -102,8 +102,9 @@ def test_an_execution_is_given_back_as_it_was_written(ledger: SteppedHost) -> No
         message_id="msg_1",
         payload={"a": [1, "☃"]},
     )
-    add(ledger, plain, many, run)
-    assert [get(ledger, one) for one in (plain, many, run)] == [plain, many, run]
+    again = replace(run, id=f"{run.id}_again", cause=Cause.REPLAY, replay_of=run.id)
+    add(ledger, plain, many, run, again)
+    assert [get(ledger, one) for one in (plain, many, run, again)] == [plain, many, run, again]
 
 
 def test_there_is_no_execution_that_was_never_written(ledger: SteppedHost) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rez_agent.domain.errors import Conflict, Invalid, RevisionConflict
-from rez_agent.domain.schedule import Pause, Schedule, ScheduleStatus, TargetType
+from rez_agent.domain.schedule import Pause, Schedule, ScheduleDefinition, ScheduleStatus, TargetType
 from rez_agent.ports import COUNTED_EXACTLY, Page, Ports, ScheduleQuery
 from tests.contract.hosts import SteppedHost
 from tests.fakes import NOON
@@ -165,6 +165,28 @@ def test_a_large_payload_is_given_back_whole(host: SteppedHost) -> None:
     add(host, large)
     assert get(host, large.id) == large
     assert listed(host).items == (large,)
+
+
+@pytest.mark.parametrize("large", ["", "☃" * 40_000], ids=["small", "large"])
+def test_the_payload_of_every_revision_is_known(host: SteppedHost, large: str) -> None:
+    first = schedule_of(payload={"target": "a", "n": 1, "text": large})
+    add(host, first)
+    second = first.updated(definition(n=2, text=large), NOON, target="a")
+    replace_with(host, second, first)
+    replace_with(host, second.updated(definition(n=3, text=large), NOON, target="a"), second)
+
+    def numbers(*revisions: int) -> list[int]:
+        return host.ask(
+            lambda ports: [(ports.schedules.payload_at(first.id, one) or {})["n"] for one in revisions]
+        )
+
+    assert numbers(1, 2, 3) == [1, 2, 3]
+    assert numbers(9) == [3]  # there is no such revision: the present one's
+    assert host.ask(lambda ports: ports.schedules.payload_at("sch_never", 1)) is None
+
+
+def definition(**payload: Any) -> ScheduleDefinition:
+    return schedule_of(payload={"target": "a", **payload}).definition
 
 
 # --- lists ---

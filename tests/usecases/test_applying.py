@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
-from rez_agent.domain.errors import Unavailable
+from rez_agent.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from rez_agent.domain.execution import Execution, ExecutionStatus, Span
 from rez_agent.domain.schedule import ScheduleStatus
 from rez_agent.ports import Ports
@@ -498,6 +498,117 @@ def test_what_is_final_cannot_be_cancelled(rig: Rig) -> None:
     run = rig.command(action="run", schedule_id=schedule.id).result["execution_id"]
     rig.work()
     assert codes(rig.command(action="cancel", execution_id=run)) == ["already_final"]
+
+
+# --- replay ---
+
+
+def payload_of(rig: Rig, execution_id: str) -> Any:
+    """What the worker is given for the execution, which is the only one that waits."""
+    (claimed,) = rig.claim()
+    assert claimed.work.execution_id == execution_id
+    rig.end(claimed)
+    return claimed.work.payload
+
+
+def test_a_replay_is_an_execution_of_its_own_at_the_same_scheduled_time(rig: Rig) -> None:
+    schedule = rig.create()
+    rig.clock.advance_to(NOON + HOUR)
+    rig.tick()
+    (original,) = rig.work(REFUSED)
+    now = rig.clock.advance(days=1)
+    message = rig.command(action="replay", execution_id=original)
+    again = rig.execution(message.result["execution_id"])
+    assert again.id == f"{original}_replay_{message.id}"
+    assert (again.cause, again.replay_of, again.message_id) == ("replay", original, message.id)
+    assert (again.scheduled_time, again.due_at, again.expires_at) == (NOON + HOUR, now, now + HOUR)
+    assert (message.schedule_id, again.schedule_revision) == (schedule.id, 1)
+    assert rig.work() == [again.id]
+    assert [rig.execution(one).status for one in (original, again.id)] == ["failed", "succeeded"]
+
+
+def test_a_replay_has_the_payload_of_the_revision_that_the_original_had(rig: Rig) -> None:
+    schedule = rig.create(payload={"target": "old", "n": 1})
+    run = rig.command(action="run", schedule_id=schedule.id).result["execution_id"]
+    rig.work()
+    rig.command(action="update", schedule_id=schedule.id, patch={"payload": {"target": "new", "n": 2}})
+    again = rig.command(action="replay", execution_id=run).result["execution_id"]
+    assert (rig.execution(again).target, rig.execution(again).schedule_revision) == ("old", 1)
+    assert payload_of(rig, again) == {"target": "old", "n": 1}
+
+
+def test_a_replay_has_the_payload_that_the_original_was_given_this_once(rig: Rig) -> None:
+    schedule = rig.create()
+    own = {"target": "mine", "n": 3}
+    run = rig.command(action="run", schedule_id=schedule.id, payload=own).result["execution_id"]
+    rig.work()
+    again = rig.command(action="replay", execution_id=run).result["execution_id"]
+    assert payload_of(rig, again) == own
+    twice = rig.command(action="replay", execution_id=again).result["execution_id"]
+    assert rig.execution(twice).replay_of == again
+    assert payload_of(rig, twice) == own
+
+
+def test_an_edited_replay_has_the_payload_that_it_is_given(rig: Rig) -> None:
+    schedule = rig.create()
+    run = rig.command(action="run", schedule_id=schedule.id).result["execution_id"]
+    rig.work(REFUSED)
+    edited = {"target": "elsewhere"}
+    again = rig.command(action="replay", execution_id=run, payload=edited).result["execution_id"]
+    assert rig.execution(again).target == "elsewhere"
+    assert payload_of(rig, again) == edited
+    assert rig.execution(run).payload is None
+
+
+def test_a_replay_heeds_neither_a_pause_nor_what_is_in_flight(rig: Rig) -> None:
+    schedule_id, running = running_one(rig)
+    rig.command(action="cancel", execution_id=running.id)
+    rig.command(action="pause", schedule_id=schedule_id)
+    skipped = rig.command(action="run", schedule_id=schedule_id).result["execution_id"]
+    rig.command(action="cancel", execution_id=skipped)
+    again = rig.command(action="replay", execution_id=skipped).result["execution_id"]
+    assert rig.work() == [again]
+
+
+def test_what_has_not_ended_is_not_replayed(rig: Rig) -> None:
+    schedule = rig.create()
+    run = rig.command(action="run", schedule_id=schedule.id).result["execution_id"]
+    with pytest.raises(Conflict) as refused:
+        rig.command(action="replay", execution_id=run)
+    assert refused.value.code == "not_replayable"
+    assert codes(judge(rig, action="replay", execution_id=run)) == ["not_replayable"]
+
+
+def test_an_entry_that_stands_for_many_occurrences_is_not_replayed(rig: Rig) -> None:
+    schedule = rig.create(policies={"catch_up": {"mode": "skip"}})
+    rig.clock.advance(hours=5)
+    rig.tick_all()
+    (many,) = rig.history(schedule.id)
+    assert many.span is not None
+    with pytest.raises(Conflict) as refused:
+        rig.command(action="replay", execution_id=many.id)
+    assert "backfill" in str(refused.value)
+
+
+def test_a_replay_with_a_payload_that_can_not_be_performed_is_refused(rig: Rig) -> None:
+    (run,) = dead_letters(rig, "one")
+    with pytest.raises(Invalid) as refused:
+        rig.command(action="replay", execution_id=run, payload={"bad": 1})
+    assert [problem.pointer for problem in refused.value.problems] == ["/payload/bad"]
+
+
+def test_another_owners_execution_can_not_be_replayed(rig: Rig) -> None:
+    (run,) = dead_letters(rig, "one")
+    with pytest.raises(NotFound):
+        rig.command(BOB, action="replay", execution_id=run)
+    assert rig.command(ADMIN, action="replay", execution_id=run).result["execution_id"]
+
+
+def test_an_execution_of_a_deleted_schedule_can_be_replayed(rig: Rig) -> None:
+    (run,) = dead_letters(rig, "one")
+    rig.command(action="delete", schedule_id=rig.execution(run).schedule_id)
+    again = rig.command(action="replay", execution_id=run).result["execution_id"]
+    assert rig.work() == [again]
 
 
 def dead_letters(rig: Rig, *names: str, caller: Any = ANN) -> list[str]:

@@ -153,3 +153,36 @@ def created_like(server: Server) -> dict[str, Any]:
     """A definition as a schedule's answer holds it."""
     made = server.made("pattern")
     return {name: made[name] for name in ("schedule_expression", "timezone", "target_type", "payload")}
+
+
+def test_an_execution_can_be_replayed_with_its_own_payload_or_another(server: Server) -> None:
+    done = run_to_the_end(server, "replayed")
+    again = server("POST", f"/api/executions/{done['id']}/replay", headers=WAIT)
+    assert again.status == 200
+    assert again.headers["location"] == f"/api/executions/{again.document['execution_id']}"
+    found = final(server, again.document["execution_id"])
+    assert (found["status"], found["cause"], found["replay_of"]) == ("succeeded", "replay", done["id"])
+    assert found["scheduled_time"] == done["scheduled_time"]
+
+    edited = server(
+        "POST", f"/api/executions/{done['id']}/replay", {"payload": {"message": "again"}}, headers=WAIT
+    )
+    assert final(server, edited.document["execution_id"])["status"] == "succeeded"
+    refused = server("POST", f"/api/executions/{done['id']}/replay", {"payload": {}}, headers=WAIT)
+    assert (refused.status, refused.document["errors"][0]["pointer"]) == (422, "/payload/message")
+    assert server("POST", "/api/executions/sch_0_20260101T000000Z/replay").status == 404
+
+
+def test_a_schedule_tells_how_it_fares(server: Server, closed_port: int) -> None:
+    done = run_to_the_end(server, "fares", **calling(closed_port))
+    path = f"/api/schedules/{done['schedule_id']}/statistics"
+    found = server("GET", path).document
+    assert (found["executions"], found["success_rate"], found["more"]) == (1, 0.0, False)
+    assert (found["by_status"]["failed"], found["by_status"]["succeeded"]) == (1, 0)
+    assert found["duration_ms"]["p95"] == done["duration_ms"]
+    assert (found["since"], found["until"]) == (done["scheduled_time"], done["scheduled_time"])
+    assert found["lateness_ms"] is None  # it was asked for, so it was never due
+
+    assert server("GET", f"{path}?until=2020-01-01T00:00:00Z").document["executions"] == 0
+    assert server("GET", f"{path}?limit=1001").status == 422
+    assert server("GET", "/api/schedules/sch_0/statistics").status == 404

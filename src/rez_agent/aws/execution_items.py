@@ -82,6 +82,7 @@ _PLAIN = (
     "error",
     "response_status",
     "message_id",
+    "replay_of",
 )
 BUT_PAYLOAD = (*_PLAIN, *_INSTANTS, "status", "cause", "reason", "span_last", "span_count")
 """What :func:`execution_from` reads of an item, but for its payload."""

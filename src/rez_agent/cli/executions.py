@@ -1,4 +1,4 @@
-"""Commands about executions: run, backfill, history, retry, cancel, redrive."""
+"""Commands about executions: run, backfill, history, retry, replay, cancel, redrive."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import typer
 
 from rez_agent.cli import telling
 from rez_agent.cli.arguments import json_object, moment
-from rez_agent.cli.client import Answer, Client, Refused, Unreachable
+from rez_agent.cli.client import Client, Refused
 from rez_agent.cli.completion import schedule_names
 from rez_agent.cli.names import execution_path, find_schedule, is_execution_id, schedule_id_of, schedule_path
 from rez_agent.cli.render import Progress, clean, counted, progress
+from rez_agent.cli.runs import Patience, Payload, Wait, is_final, tell_run
 from rez_agent.cli.schedules import Named
 from rez_agent.cli.session import DONE, FAILED, Session, command, exit_code, put_json, tell_error
 from rez_agent.domain.errors import Invalid, RezError
@@ -41,83 +42,16 @@ def run(
     session: Session,
     *,
     named: Named,
-    payload: Annotated[
-        str | None, typer.Option("--payload", metavar="JSON|@FILE|-", help="Instead of the schedule's own.")
-    ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Until it has ended; exit 1 unless it succeeded.")
-    ] = False,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout", min=0, metavar="SECONDS", help="How long --wait waits; 0: as long as it takes."
-        ),
-    ] = 0,
+    payload: Payload = None,
+    wait: Wait = False,
+    timeout: Patience = 0,
 ) -> int:
     """Run a schedule now, whatever its expression says. Its coming occurrences stay as they are."""
     wish = {} if payload is None else {"payload": json_object(payload, "--payload")}
     client = session.client()
     schedule = find_schedule(client, named)
     answer = client.change("POST", schedule_path(schedule["id"], "run"), wish)
-    if not wait:
-        session.put(answer.document, lambda: print(_queued(answer, schedule["name"])))
-        return DONE
-    execution = _ended(client, _execution_of(client, answer), timeout)
-    session.put(execution, lambda: telling.execution(execution, datetime.now(UTC)))
-    return DONE if execution["status"] == "succeeded" else FAILED
-
-
-def _queued(answer: Answer, name: str) -> str:
-    execution_id = _execution_id(answer.document or {})
-    if execution_id is None:
-        return f"Accepted: {clean(name)} will run (message {(answer.document or {}).get('message_id')})."
-    return f"Queued {execution_id}. What becomes of it: rez-agent show {execution_id}"
-
-
-def _execution_id(document: Mapping[str, Any]) -> str | None:
-    """The execution that an answer names: itself, or the one that a message led to."""
-    if "scheduled_time" in document:
-        return str(document["id"])
-    found = document.get("execution_id") or (document.get("result") or {}).get("execution_id")
-    return str(found) if found else None
-
-
-def _execution_of(client: Client, answer: Answer) -> str:
-    """The execution's id, waiting for the command to be applied if it is still on its way."""
-    document = answer.document or {}
-    found = _execution_id(document)
-    for pause in _patience(60):
-        if found:
-            return found
-        time.sleep(pause)
-        document = client.get(f"/api/messages/{document.get('message_id') or document['id']}").document
-        found = _execution_id(document)
-    raise Unreachable(
-        "The command was accepted but not applied within a minute. `rez-agent doctor` looks into it."
-    )
-
-
-def _ended(client: Client, execution_id: str, timeout: float) -> dict[str, Any]:
-    """The execution once it is final. Raises Unreachable ``timeout``."""
-    for pause in _patience(timeout or float("inf")):
-        execution: dict[str, Any] = client.get(execution_path(execution_id)).document
-        if _is_final(execution):
-            return execution
-        time.sleep(pause)
-    raise Unreachable(f"{execution_id} has not ended within {timeout:g} s. It goes on.", code="timeout")
-
-
-def _is_final(execution: Mapping[str, Any]) -> bool:
-    return ExecutionStatus(execution["status"]).final
-
-
-def _patience(seconds: float) -> Iterator[float]:
-    """How long to wait before each next look: short at first, a second at most."""
-    ends = time.monotonic() + seconds
-    pause = 0.05
-    while time.monotonic() < ends:
-        yield pause
-        pause = min(1.0, pause * 1.5)
+    return tell_run(session, client, answer, schedule["name"], wait=wait, timeout=timeout)
 
 
 def backfill(
@@ -170,7 +104,7 @@ def _followed(
     """How many of the executions that ``message`` asked for ended in which state, once all ``count`` have."""
     while True:
         mine = [item for item in items() if item.get("message_id") == message]
-        counts = Counter(item["status"] for item in mine if _is_final(item))
+        counts = Counter(item["status"] for item in mine if is_final(item))
         advance(counts.total(), count)
         if counts.total() >= count:
             return dict(counts)
@@ -279,6 +213,21 @@ def retry(
     return _each(session, executions, "retry", {}, "Queued again")
 
 
+def replay(
+    session: Session,
+    *,
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="An execution's id.")],
+    payload: Payload = None,
+    wait: Wait = False,
+    timeout: Patience = 0,
+) -> int:
+    """Do the work of an execution once more, as an execution of its own, with the payload that it had."""
+    wish = {} if payload is None else {"payload": json_object(payload, "--payload")}
+    client = session.client()
+    answer = client.change("POST", execution_path(_known_id(execution), "replay"), wish)
+    return tell_run(session, client, answer, execution, wait=wait, timeout=timeout)
+
+
 def cancel(
     session: Session,
     *,
@@ -295,10 +244,7 @@ def _each(session: Session, executions: list[str], verb: str, wish: Mapping[str,
     worst = DONE
     for execution_id in executions:
         try:
-            if not is_execution_id(execution_id):
-                text = f"'{execution_id}' is not an execution's id. `rez-agent history SCHEDULE` shows them."
-                raise Invalid(text, code="invalid_argument")
-            answer = client.change("POST", execution_path(execution_id, verb), wish)
+            answer = client.change("POST", execution_path(_known_id(execution_id), verb), wish)
         except RezError as error:
             worst = max(worst, exit_code(error))
             tell_error(session, error)
@@ -308,6 +254,14 @@ def _each(session: Session, executions: list[str], verb: str, wish: Mapping[str,
         else:
             print(f"{done if answer.status != 202 else 'Accepted'}: {execution_id}")
     return worst
+
+
+def _known_id(text: str) -> str:
+    """``text``, if it is an execution's id."""
+    if not is_execution_id(text):
+        wrong = f"'{text}' is not an execution's id. `rez-agent history SCHEDULE` shows them."
+        raise Invalid(wrong, code="invalid_argument")
+    return text
 
 
 def redrive(
@@ -359,6 +313,13 @@ COMMANDS: dict[str, Any] = {
         ),
     ),
     "retry": (retry, ("rez-agent retry sch_..._20260308T073000Z",)),
+    "replay": (
+        replay,
+        (
+            "rez-agent replay sch_..._20260308T073000Z --wait",
+            "rez-agent replay sch_..._20260308T073000Z --payload @mended.json",
+        ),
+    ),
     "cancel": (cancel, ('rez-agent cancel sch_..._20260308T073000Z --reason "wrong day"',)),
     "redrive": (redrive, ("rez-agent redrive", "rez-agent redrive report --limit 50")),
 }

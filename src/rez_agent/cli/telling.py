@@ -11,6 +11,7 @@ from rez_agent.cli.names import schedule_path
 from rez_agent.cli.render import (
     clean,
     compact_json,
+    counted,
     distance,
     facts,
     instant,
@@ -25,6 +26,9 @@ Document = Mapping[str, Any]
 
 EXECUTION_COLUMNS = ("scheduled", "status", "attempts", "late", "took", "what became of it", "id")
 STATUS_COLUMN = 1
+
+COUNTED = 100
+"""Executions that tell how a schedule fares."""
 
 SHOWN_PAYLOAD = 2_000
 """Characters of a payload that `show` prints."""
@@ -92,7 +96,7 @@ def schedule(client: Client, document: Document, count: int, now: datetime) -> N
     print(clean(document["name"]))
     _sentence(document)
     print()
-    facts(_schedule_facts(document, now))
+    facts([*_schedule_facts(document, now), *_how_it_fares(client, document)])
     warnings(document)
     if count:
         coming(client, document, count, now)
@@ -119,6 +123,22 @@ def _schedule_facts(document: Document, now: datetime) -> list[tuple[str, Any]]:
         ("revision", document["revision"]),
         ("id", document["id"]),
     ]
+
+
+def _how_it_fares(client: Client, document: Document) -> list[tuple[str, Any]]:
+    found = client.get(schedule_path(document["id"], "statistics"), limit=COUNTED).document
+    rate, took = found["success_rate"], found["duration_ms"]
+    if rate is None:
+        return []
+    counts = found["by_status"]
+    ran = counts["succeeded"] + counts["failed"]
+    fares = f"{percent(rate)} of {counted(ran, 'execution')}"
+    return [("succeeded", fares), ("p95 duration", None if took is None else length(took["p95"] / 1000))]
+
+
+def percent(rate: float) -> str:
+    """A share, in hundredths. Only all is 100 %, and only none is 0 %."""
+    return f"{min(max(rate * 100, 0.1), 99.9):.1f} %" if 0 < rate < 1 else f"{rate * 100:.0f} %"
 
 
 def _payload(payload: Any) -> str:
@@ -216,6 +236,7 @@ _CAUSES = {
     "run": "asked for; ",
     "backfill": "backfill; ",
     "catch_up": "made good; ",
+    "replay": "replay; ",
     "engine_only": "the engine's own time; ",
 }
 """Why an execution exists, where it is not the ordinary case."""
@@ -246,6 +267,7 @@ def execution(item: Document, now: datetime) -> None:
             ("scheduled", when(item["scheduled_time"], now)),
             ("status", item["status"] + (" (dead letter)" if item.get("dead_letter") else "")),
             ("cause", item.get("cause")),
+            ("replay of", item.get("replay_of")),
             ("reason", item.get("reason")),
             ("detail", item.get("detail")),
             ("target", f"{item.get('target_type')} {item.get('target')}"),

@@ -32,6 +32,7 @@ class CommandAction(StrEnum):
     RETRY = "retry"
     CANCEL = "cancel"
     REDRIVE = "redrive"
+    REPLAY = "replay"
 
 
 NEEDS_SCHEDULE = frozenset(
@@ -44,7 +45,7 @@ NEEDS_SCHEDULE = frozenset(
         CommandAction.BACKFILL,
     }
 )
-NEEDS_EXECUTION = frozenset({CommandAction.RETRY, CommandAction.CANCEL})
+NEEDS_EXECUTION = frozenset({CommandAction.RETRY, CommandAction.CANCEL, CommandAction.REPLAY})
 
 BACKFILL_AT_MOST = 10_000
 """Occurrences that one backfill may cover."""
@@ -63,7 +64,8 @@ class ScheduleCreationRequest(Frozen):
     a JSON merge patch (RFC 7396) of the definition, applied to the schedule as it is then. ``revision``:
     judged when applied; another revision then is a ``revision_conflict``. ``cancel``: on pause and delete,
     cancel what is queued or running, which otherwise finishes. ``payload``: on run, instead of the
-    schedule's. ``from``/``to``: of a backfill, both inclusive. ``limit``: of a redrive.
+    schedule's; on replay, of the original's. ``from``/``to``: of a backfill, both inclusive. ``limit``:
+    of a redrive.
     """
 
     action: CommandAction

@@ -1,8 +1,8 @@
 """The ledger's entry: what became of one occurrence, or of a run that somebody asked for.
 
 Identity: the execution of an occurrence is ``{schedule_id}_{due, compact UTC}``, so a duplicate from any
-engine, topic or retry meets the same row. Run-now and backfill are executions of their own, with their
-cause and the command's message in the id.
+engine, topic or retry meets the same row. Run-now, backfill and replay are executions of their own, with
+their cause and the command's message in the id.
 """
 
 from __future__ import annotations
@@ -65,12 +65,13 @@ MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 class Cause(StrEnum):
     """Why an execution exists. ``catch_up``: its occurrence was missed and is made good. ``engine_only``: an
     engine that keeps time by itself fired at an instant that our own evaluation of the expression does not
-    know; it runs, and this tells."""
+    know; it runs, and this tells. ``replay``: one that had ended was asked for anew."""
 
     SCHEDULE = "schedule"
     CATCH_UP = "catch_up"
     RUN = "run"
     BACKFILL = "backfill"
+    REPLAY = "replay"
     ENGINE_ONLY = "engine_only"
 
 
@@ -124,7 +125,8 @@ class Execution:
     held behind another or final. ``attempts`` counts the tries begun; ``crashes`` those that the process
     did not survive; ``tries`` those that failed and count against the retry policy, since it was queued or
     redriven. ``expires_at``: no attempt starts later. ``span`` is set on one entry that stands for
-    many skipped occurrences. ``payload`` is set only where it differs from the schedule's.
+    many skipped occurrences. ``payload`` is set only where it differs from the schedule's. ``replay_of`` is
+    the id of the execution that a replay repeats.
     """
 
     id: str
@@ -154,6 +156,7 @@ class Execution:
     span: Span | None = None
     message_id: str | None = None
     payload: dict[str, Any] | None = None
+    replay_of: str | None = None
 
     @property
     def lateness(self) -> timedelta | None:

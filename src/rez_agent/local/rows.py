@@ -146,7 +146,7 @@ def wake_of(schedule: Schedule) -> datetime | None:
 EXECUTION_COLUMNS = (
     "id, schedule_id, owner, scheduled, status, cause, target_type, target, revision, created, due, expires, "
     "reason, detail, visible, started, finished, attempts, crashes, tries, dead_letter, code, error, "
-    "response_status, span_last, span_count, message_id, payload"
+    "response_status, span_last, span_count, message_id, payload, replay_of"
 )
 
 
@@ -182,6 +182,7 @@ def execution_row(execution: Execution) -> list[Any]:
         span.count if span else None,
         execution.message_id,
         None if execution.payload is None else dumps(execution.payload),
+        execution.replay_of,
     ]
 
 
@@ -216,6 +217,7 @@ def execution_from(row: Row) -> Execution:
         span=Span(scheduled, from_ms(row[24]), row[25]) if row[25] else None,
         message_id=row[26],
         payload=json.loads(row[27]) if row[27] else None,
+        replay_of=row[28],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import apsw
@@ -101,6 +102,17 @@ class SqliteSchedules:
         sql = f"SELECT {SCHEDULE_COLUMNS} FROM schedules WHERE id = ?"  # noqa: S608 - constant columns
         for row in self._connection.execute(sql, (schedule_id,)):
             return self._schedule(row)
+        return None
+
+    def payload_at(self, schedule_id: str, revision: int) -> dict[str, Any] | None:
+        """The payload of a revision, or the present one."""
+        sql = (
+            "SELECT coalesce(r.payload, s.payload), s.payload_blob FROM schedules s LEFT JOIN revisions r "
+            "ON r.schedule_id = s.id AND r.revision = ?2 AND r.revision <> s.revision WHERE s.id = ?1"
+        )
+        for text, blob in self._connection.execute(sql, (schedule_id, revision)):
+            found: dict[str, Any] = json.loads(self._blobs.get(blob) if text is None else text)
+            return found
         return None
 
     def named(self, owner: str, name: str) -> str | None:

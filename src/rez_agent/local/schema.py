@@ -193,4 +193,9 @@ CREATE TABLE changes (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS, CHANGES)
+REPLAYS = """
+-- The id of the execution that a replay repeats.
+ALTER TABLE executions ADD COLUMN replay_of TEXT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS, CHANGES, REPLAYS)

@@ -19,18 +19,19 @@ from typing import Any
 from rez_agent.domain.changes import Change
 from rez_agent.domain.command import CommandAction, Message
 from rez_agent.domain.due import passed_in
-from rez_agent.domain.errors import Conflict, Invalid, NotFound, RezError, Unavailable
+from rez_agent.domain.errors import Conflict, Invalid, RezError, Unavailable
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason
 from rez_agent.domain.instants import floor_second, to_seconds
 from rez_agent.domain.policies import Overlap
-from rez_agent.domain.schedule import Pause, Schedule, ScheduleStatus, created
+from rez_agent.domain.schedule import Pause, Schedule, ScheduleStatus, TargetType, created
 from rez_agent.ports import ExecutionQuery, Ports
 from rez_agent.usecases.auditing import asked_change, completed, ended_pause
 from rez_agent.usecases.callers import Caller, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
 from rez_agent.usecases.checking import checked_definition, checked_payload
-from rez_agent.usecases.commands import backfill_times, check_revision
+from rez_agent.usecases.commands import backfill_times, check_revision, replayable, schedule_of
 from rez_agent.usecases.entries import asked_execution, skipped_execution
+from rez_agent.usecases.history import payload_of
 
 Result = dict[str, Any]
 Handler = Callable[[Ports, Message, datetime], Result]
@@ -180,9 +181,7 @@ def _backfill(ports: Ports, message: Message, now: datetime) -> Result:
 
 def _retry(ports: Ports, message: Message, now: datetime) -> Result:
     execution = execution_for(ports, _caller(message), message.request.execution_id or "")
-    schedule = ports.schedules.get(execution.schedule_id)
-    if schedule is None:
-        raise NotFound(f"The schedule of execution '{execution.id}' is gone.", code="schedule_not_found")
+    schedule = schedule_of(ports, execution)
     if not _requeue(ports, schedule, execution, now):
         raise Conflict(
             f"Execution '{execution.id}' is {execution.status}. "
@@ -198,6 +197,30 @@ def _cancel(ports: Ports, message: Message, now: datetime) -> Result:
     if not ports.ledger.cancel(execution.id, now, detail):
         raise Conflict(f"Execution '{execution.id}' is {execution.status} already.", code="already_final")
     return {"execution_id": execution.id}
+
+
+def _replay(ports: Ports, message: Message, now: datetime) -> Result:
+    """The same work again, as an execution of its own: at the same scheduled time, with the payload that the
+    original had, unless another is given. Due at once, whatever the schedule's state and policies."""
+    original = execution_for(ports, _caller(message), message.request.execution_id or "")
+    schedule = replayable(ports, original)
+    payload, target = message.request.payload, original.target
+    if payload is not None:
+        checked_payload(TargetType(original.target_type), payload, ports.actions)
+        target = ports.actions.target(original.target_type, payload)
+    elif original.payload is not None or original.schedule_revision != schedule.revision:
+        payload = payload_of(ports, original)  # kept with the replay, though its revision may go
+    again = asked_execution(
+        schedule, original.scheduled_time, Cause.REPLAY, message.id, now=now, payload=payload, target=target
+    )
+    again = replace(
+        again,
+        target_type=original.target_type,
+        schedule_revision=original.schedule_revision,
+        replay_of=original.id,
+    )
+    _queue(ports, [again])
+    return {"execution_id": again.id}
 
 
 def _redrive(ports: Ports, message: Message, now: datetime) -> Result:
@@ -226,6 +249,7 @@ _HANDLERS: dict[CommandAction, Handler] = {
     CommandAction.RETRY: _retry,
     CommandAction.CANCEL: _cancel,
     CommandAction.REDRIVE: _redrive,
+    CommandAction.REPLAY: _replay,
 }
 
 

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rez_agent.domain.command import BACKFILL_AT_MOST, CommandAction, Message, ScheduleCreationRequest
-from rez_agent.domain.errors import Conflict, Invalid, Problem, QuotaExceeded, RevisionConflict
-from rez_agent.domain.schedule import Schedule, ScheduleDefinition
+from rez_agent.domain.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    Problem,
+    QuotaExceeded,
+    RevisionConflict,
+)
+from rez_agent.domain.execution import Execution
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition, TargetType
 from rez_agent.ports import Ports
 from rez_agent.usecases.callers import Caller, check_known, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
@@ -95,6 +103,8 @@ def _checked(
         case CommandAction.RETRY | CommandAction.CANCEL:
             execution = execution_for(ports, caller, request.execution_id or "")
             return _Checked(execution.schedule_id)
+        case CommandAction.REPLAY:
+            return _Checked(_check_replay(ports, caller, request).schedule_id)
         case CommandAction.REDRIVE:
             if request.schedule_id is not None:
                 check_known(ports, caller, request.schedule_id)
@@ -132,6 +142,39 @@ def _checked_update(
         expression_before=schedule.definition.schedule_expression,
     )
     return warnings
+
+
+def _check_replay(ports: Ports, caller: Caller, request: ScheduleCreationRequest) -> Execution:
+    execution = execution_for(ports, caller, request.execution_id or "")
+    replayable(ports, execution)
+    if request.payload is not None:
+        checked_payload(TargetType(execution.target_type), request.payload, ports.actions)
+    return execution
+
+
+def replayable(ports: Ports, execution: Execution) -> Schedule:
+    """The schedule of an execution that can be replayed: one that has ended, of one occurrence.
+
+    Raises Conflict ``not_replayable``, and NotFound when the schedule is gone for good.
+    """
+    if not execution.status.final:
+        text = f"Execution '{execution.id}' is {execution.status}. Wait for its end, or cancel it first."
+        raise Conflict(text, code="not_replayable")
+    if execution.span is not None:
+        raise Conflict(
+            f"Execution '{execution.id}' stands for {execution.span.count} occurrences. Run those with a "
+            "backfill.",
+            code="not_replayable",
+        )
+    return schedule_of(ports, execution)
+
+
+def schedule_of(ports: Ports, execution: Execution) -> Schedule:
+    """The schedule of an execution, though it was deleted since. Raises NotFound once nothing is left."""
+    schedule = ports.schedules.get(execution.schedule_id)
+    if schedule is None:
+        raise NotFound(f"The schedule of execution '{execution.id}' is gone.", code="schedule_not_found")
+    return schedule
 
 
 def _check_change(ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime) -> None:

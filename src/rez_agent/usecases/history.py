@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from rez_agent.domain.command import Message
 from rez_agent.domain.errors import Invalid, NotFound, Pending
@@ -56,6 +57,14 @@ def history(ports: Ports, caller: Caller, query: ExecutionQuery) -> Page[Entry]:
 def entry(ports: Ports, caller: Caller, execution_id: str) -> Entry:
     """One entry of the ledger. Raises NotFound ``execution_not_found``."""
     return Entry(execution_for(ports, caller, execution_id), ports.ledger.attempts(execution_id))
+
+
+def payload_of(ports: Ports, execution: Execution) -> dict[str, Any] | None:
+    """What an execution is or was given: its own payload, else that of its schedule's revision. Secrets stand
+    in it by reference only. None once the schedule is gone."""
+    if execution.payload is not None:
+        return execution.payload
+    return ports.schedules.payload_at(execution.schedule_id, execution.schedule_revision)
 
 
 def message_for(ports: Ports, caller: Caller, message_id: str) -> Message:

@@ -119,6 +119,10 @@ CODES: dict[str, Code] = {
     "schedule_exists": Code("The id is in use", "Ids are never used again: create without one."),
     "schedule_deleted": Code("The schedule is deleted", "Create a new one."),
     "not_paused": Code("The schedule is not paused", "There is nothing to resume."),
+    "not_replayable": Code(
+        "The execution can't be replayed",
+        "Only one that has ended can, and that stands for one occurrence: else wait, or backfill.",
+    ),
     "not_retryable": Code("The execution can't be retried", "Only a failed or cancelled one can."),
     "already_final": Code("The execution has ended", "There is nothing to cancel."),
     "revision_conflict": Code("The schedule changed meanwhile", "Read it again, then decide again."),

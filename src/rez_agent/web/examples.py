@@ -105,6 +105,7 @@ EXECUTION: dict[str, Any] = {
     "target": "golf.example.org",
     "schedule_revision": 1,
     "message_id": None,
+    "replay_of": None,
     "created_date": "2026-03-08T10:30:00.004Z",
     "due_at": _DUE,
     "expires_at": "2026-03-08T11:30:00Z",
@@ -114,6 +115,19 @@ EXECUTION: dict[str, Any] = {
     "lateness_ms": 12,
     "duration_ms": 139,
     "span": None,
+}
+
+STATISTICS: dict[str, Any] = {
+    "schedule_id": SCHEDULE_ID,
+    "executions": 30,
+    "more": False,
+    "since": "2026-02-07T11:30:00Z",
+    "until": _DUE,
+    "by_status": {"queued": 0, "running": 0, "succeeded": 27, "failed": 1, "cancelled": 0, "skipped": 2},
+    "by_reason": {"missed": 2},
+    "success_rate": 0.9642857142857143,
+    "duration_ms": {"p50": 139, "p95": 310, "longest": 30_012},
+    "lateness_ms": {"p50": 12, "p95": 40, "longest": 95},
 }
 
 OCCURRENCE: dict[str, Any] = {"utc": _DUE, "local": "2026-03-08T06:30:00-04:00", "note": None}

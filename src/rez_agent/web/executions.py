@@ -7,6 +7,7 @@ from starlette.responses import Response
 from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
 from rez_agent.ports import ExecutionQuery
 from rez_agent.usecases.history import entry, history, message_for
+from rez_agent.usecases.statistics import summary
 from rez_agent.web.answers import answer
 from rez_agent.web.calls import Call
 from rez_agent.web.commanding import carry_out
@@ -16,10 +17,18 @@ from rez_agent.web.forms import (
     ExecutionFilter,
     NoFilter,
     RedriveRequest,
+    ReplayRequest,
     RetryRequest,
+    StatisticsFilter,
 )
 from rez_agent.web.operations import Api
-from rez_agent.web.shapes import entry_document, entry_summary, message_document, page_document
+from rez_agent.web.shapes import (
+    entry_document,
+    entry_summary,
+    message_document,
+    page_document,
+    summary_document,
+)
 
 
 async def list_all(api: Api, call: Call) -> Response:
@@ -31,6 +40,15 @@ async def list_all(api: Api, call: Call) -> Response:
 async def list_of_schedule(api: Api, call: Call) -> Response:
     """GET /api/schedules/{schedule_id}/executions"""
     return await _listed(api, call, call.filters(ExecutionFilter), call.path("schedule_id"))
+
+
+async def statistics(api: Api, call: Call) -> Response:
+    """GET /api/schedules/{schedule_id}/statistics"""
+    asked = call.filters(StatisticsFilter)
+    query = ExecutionQuery(
+        schedule_id=call.path("schedule_id"), since=asked.since, until=asked.until, limit=asked.limit
+    )
+    return answer(summary_document(await api.host.read(lambda ports: summary(ports, call.caller, query))))
 
 
 async def show(api: Api, call: Call) -> Response:
@@ -46,6 +64,16 @@ async def retry(api: Api, call: Call) -> Response:
     await call.form(RetryRequest)
     execution_id = call.path("execution_id")
     request = ScheduleCreationRequest(action=CommandAction.RETRY, execution_id=execution_id)
+    return await carry_out(api, call, request)
+
+
+async def replay(api: Api, call: Call) -> Response:
+    """POST /api/executions/{execution_id}/replay"""
+    asked = await call.form(ReplayRequest)
+    execution_id = call.path("execution_id")
+    request = ScheduleCreationRequest(
+        action=CommandAction.REPLAY, execution_id=execution_id, payload=asked.payload
+    )
     return await carry_out(api, call, request)
 
 

@@ -14,6 +14,7 @@ from rez_agent.domain.policies import Frozen
 from rez_agent.domain.schedule import ScheduleStatus, TargetType
 from rez_agent.usecases.keys import Scope
 from rez_agent.usecases.preview import PREVIEWED_AT_MOST
+from rez_agent.usecases.statistics import COUNTED_AT_MOST
 
 Cursor = Annotated[str | None, Field(max_length=1_024, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=500, description="items on a page")]
@@ -65,6 +66,12 @@ class BackfillRequest(Frozen):
 
 class RetryRequest(Frozen):
     """Nothing to say."""
+
+
+class ReplayRequest(Frozen):
+    """A replay; ``payload`` stands in for the one that the original had."""
+
+    payload: dict[str, Any] | None = None
 
 
 class CancelRequest(Frozen):
@@ -152,6 +159,14 @@ class AllExecutionsFilter(ExecutionFilter):
     """Which executions of all schedules that the key reaches, newest first."""
 
     schedule_id: Word | None = None
+
+
+class StatisticsFilter(Frozen):
+    """Which executions are counted: the newest ``limit`` that were scheduled from ``since`` to ``until``."""
+
+    since: Annotated[Instant | None, Field(description="scheduled at or after")] = None
+    until: Annotated[Instant | None, Field(description="scheduled before")] = None
+    limit: Annotated[int, Field(ge=1, le=COUNTED_AT_MOST, description="executions at most")] = COUNTED_AT_MOST
 
 
 class OccurrenceFilter(Frozen):

@@ -186,6 +186,7 @@ class ExecutionShape(Shape):
     target: str
     schedule_revision: int
     message_id: str | None
+    replay_of: str | None
     created_date: AwareDatetime
     due_at: AwareDatetime
     expires_at: AwareDatetime
@@ -195,6 +196,31 @@ class ExecutionShape(Shape):
     lateness_ms: int | None
     duration_ms: int | None
     span: SpanShape | None
+
+
+class SpreadShape(Shape):
+    """Milliseconds: half are at most ``p50``, 95 in 100 at most ``p95``."""
+
+    p50: int
+    p95: int
+    longest: int
+
+
+class StatisticsShape(Shape):
+    """How a schedule fares. ``since`` and ``until``: the first and the last scheduled time that is counted;
+    ``more``: there are older ones within what was asked for. ``success_rate`` is of what succeeded or failed;
+    what was skipped or cancelled is no failure. ``lateness_ms`` is of what began on its schedule."""
+
+    schedule_id: str
+    executions: int
+    more: bool
+    since: AwareDatetime | None
+    until: AwareDatetime | None
+    by_status: dict[ExecutionStatus, int]
+    by_reason: dict[Reason, int]
+    success_rate: float | None
+    duration_ms: SpreadShape | None
+    lateness_ms: SpreadShape | None
 
 
 class OccurrenceShape(Shape):

@@ -64,6 +64,21 @@ EXECUTIONS = (
     ),
     _execution(
         "POST",
+        "/api/executions/{execution_id}/replay",
+        executions.replay,
+        "replay_execution",
+        "Do the work of an execution once more, as an execution of its own",
+        description="With the payload that the original had, or another one; at the same scheduled time. Due "
+        "at once, whatever the schedule's state and policies. `replay_of` links the two.",
+        scope=Scope.WRITE,
+        request=Shown("Another payload, this once", forms.ReplayRequest, {}),
+        request_required=False,
+        parameters=shown.POST_COMMAND,
+        answers={200: shown.RAN, 202: shown.ACCEPTED},
+        problems=(409,),
+    ),
+    _execution(
+        "POST",
         "/api/executions/{execution_id}/cancel",
         executions.cancel,
         "cancel_execution",

@@ -225,6 +225,17 @@ SCHEDULES = (
     ),
     _schedule(
         "GET",
+        f"{_ONE}/statistics",
+        executions.statistics,
+        "get_statistics",
+        "Read how a schedule fares",
+        description="Success rate, durations, lateness and counts of its newest executions, 1,000 at most.",
+        scope=Scope.READ,
+        filters=forms.StatisticsFilter,
+        answers={200: Shown("What they come to", models.StatisticsShape, examples.STATISTICS)},
+    ),
+    _schedule(
+        "GET",
         f"{_ONE}/occurrences",
         schedules.show_occurrences,
         "list_occurrences",

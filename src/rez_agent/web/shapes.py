@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 
 from rez_agent.domain.command import Message
 from rez_agent.domain.errors import Problem, RezError
-from rez_agent.domain.execution import Attempt, Execution, Span
+from rez_agent.domain.execution import Attempt, Execution, ExecutionStatus, Span
 from rez_agent.domain.instants import rfc3339
 from rez_agent.domain.policies import DEFAULT_POLICIES, Policies
 from rez_agent.domain.schedule import Pause, Schedule
@@ -18,6 +19,7 @@ from rez_agent.ports import Page
 from rez_agent.usecases.history import Entry
 from rez_agent.usecases.keys import Key
 from rez_agent.usecases.preview import Due, Preview
+from rez_agent.usecases.statistics import Summary
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -105,6 +107,23 @@ def attempt_document(attempt: Attempt) -> Document:
     }
 
 
+def summary_document(found: Summary) -> Document:
+    """What a schedule's executions come to."""
+    told = found.statistics
+    return {
+        "schedule_id": found.schedule_id,
+        "executions": told.executions,
+        "more": found.more,
+        "since": _instant(found.first),
+        "until": _instant(found.last),
+        "by_status": {status.value: told.by_status.get(status, 0) for status in ExecutionStatus},
+        "by_reason": {reason.value: count for reason, count in told.by_reason.items()},
+        "success_rate": told.success_rate,
+        "duration_ms": None if told.duration is None else asdict(told.duration),
+        "lateness_ms": None if told.lateness is None else asdict(told.lateness),
+    }
+
+
 def message_document(message: Message) -> Document:
     """A command on its way, and what became of it."""
     return {
@@ -184,6 +203,7 @@ def _execution(execution: Execution, attempts: list[Document]) -> Document:
         "target": execution.target,
         "schedule_revision": execution.schedule_revision,
         "message_id": execution.message_id,
+        "replay_of": execution.replay_of,
         "created_date": rfc3339(execution.created_date),
         "due_at": rfc3339(execution.due_at),
         "expires_at": rfc3339(execution.expires_at),
