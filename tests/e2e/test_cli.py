@@ -144,10 +144,15 @@ def test_a_schedule_s_whole_life_by_its_name(cli: Cli, target: str) -> None:
     paused = cli.ok("show", "second life", "--json").document
     assert (paused["status"], paused["pause"]["reason"], paused["revision"]) == ("paused", "rest", 3)
     assert paused["policies"]["retry"]["max_attempts"] == 7
-    assert "Resumed" in cli.ok("resume", "second life").out
+    assert "Resumed" in cli.ok("resume", "second life", "--reason", "rested").out
     assert cli("resume", "second life").code == 1
-    assert cli.ok("delete", "second life").out == "Deleted second life.\n"
+    assert cli.ok("delete", "second life", "--reason", "over").out == "Deleted second life.\n"
     assert cli("show", "second life").code == 1
+    changes = cli.ok("changes", "second life").out
+    assert "delete by local: over" in changes
+    assert "resume by local: rested" in changes
+    assert '/name: "life" -> "second life"' in changes
+    assert "create by local" in changes
     assert cli.ok("history", paused["id"], "--json").document["items"][0]["status"] == "succeeded"
 
 

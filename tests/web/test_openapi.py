@@ -36,6 +36,7 @@ SUCCESSES = {
     "list_schedule_executions": [200],
     "get_statistics": [200],
     "list_occurrences": [200],
+    "list_schedule_changes": [200],
     "list_executions": [200],
     "redrive_executions": [200, 202],
     "get_execution": [200],

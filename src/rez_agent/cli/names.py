@@ -48,6 +48,18 @@ def find_schedule(client: Client, named: str) -> dict[str, Any]:
     )
 
 
+def past_schedule_id(client: Client, named: str) -> str:
+    """The id of what is, or else was last, so named: a deleted schedule's story can still be read. An id is
+    taken as it stands. Raises NotFound."""
+    try:
+        return schedule_id_of(client, named)
+    except NotFound:
+        deleted = client.page("/api/schedules", name=named, status="deleted", limit=1)["items"]
+        if not deleted:
+            raise
+        return str(deleted[0]["id"])
+
+
 def _by_id(client: Client, schedule_id: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = client.get(schedule_path(schedule_id)).document

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -30,6 +31,8 @@ Named = Annotated[
     str,
     typer.Argument(metavar="SCHEDULE", help="A schedule's name or id.", autocompletion=schedule_names),
 ]
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
 
 
 class Order(StrEnum):
@@ -160,6 +163,7 @@ def update(
     file: Annotated[
         str | None, typer.Option("--file", metavar="FILE|-", help="A whole definition to replace it by.")
     ] = None,
+    reason: Reason = "",
 ) -> int:
     """Change a schedule: only what is said changes, unless --file replaces the whole."""
     now = datetime.now(UTC)
@@ -171,12 +175,13 @@ def update(
     path = schedule_path(schedule["id"])
     if file is not None:
         whole = json_object(file if file == "-" else f"@{file}", "--file") | said
-        answer = client.change("PUT", path, whole, etag=etag)
+        answer = client.change("PUT", path + _because(reason), whole, etag=etag)
     else:
         change = patch_for(schedule, (json_object(patch, "--patch") if patch else {}) | said)
         if not change:
             raise Invalid("Nothing to change was said. `rez-agent update --help` lists what can be.")
-        answer = client.change("PATCH", path, change, etag=etag, content_type="application/merge-patch+json")
+        merge = "application/merge-patch+json"
+        answer = client.change("PATCH", path + _because(reason), change, etag=etag, content_type=merge)
     session.put(answer.document, lambda: telling.changed(answer, schedule["name"], "Updated"))
     return DONE
 
@@ -185,7 +190,7 @@ def pause(
     session: Session,
     *,
     named: Named,
-    reason: Annotated[str, typer.Option("--reason", help="Why; the history tells it.")] = "",
+    reason: Reason = "",
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Resume by itself then: 2h, or a time.")
     ] = None,
@@ -199,9 +204,9 @@ def pause(
     return _change(session, named, "pause", wish=wish, done="Paused")
 
 
-def resume(session: Session, named: Named) -> int:
+def resume(session: Session, *, named: Named, reason: Reason = "") -> int:
     """Resume a paused schedule. What passed meanwhile is not caught up; the history tells of it."""
-    return _change(session, named, "resume", wish={}, done="Resumed")
+    return _change(session, named, "resume", wish={"reason": reason} if reason else {}, done="Resumed")
 
 
 def _change(session: Session, named: str, verb: str, *, wish: Mapping[str, Any], done: str) -> int:
@@ -220,6 +225,7 @@ def delete(
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, however many.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel what is queued or running too.")] = False,
+    reason: Reason = "",
 ) -> int:
     """Delete schedules. What is queued or running finishes, unless --cancel. Several: asks first."""
     if len(named) > 1 and not yes and not _confirmed(len(named)):
@@ -229,7 +235,7 @@ def delete(
     for one in named:
         try:
             schedule = find_schedule(client, one)
-            client.change("DELETE", schedule_path(schedule["id"]) + ("?cancel=true" if cancel else ""))
+            client.change("DELETE", schedule_path(schedule["id"]) + _because(reason, cancel=cancel))
         except RezError as error:
             worst = max(worst, exit_code(error))
             tell_error(session, error)
@@ -237,6 +243,12 @@ def delete(
         gone = {"id": schedule["id"], "name": schedule["name"], "status": "deleted"}
         session.put(gone, lambda gone=gone: print(f"Deleted {gone['name']}."))  # type: ignore[misc]
     return worst
+
+
+def _because(reason: str, *, cancel: bool = False) -> str:
+    """The query that says why."""
+    said = {name: text for name, text in (("reason", reason), ("cancel", "true" if cancel else "")) if text}
+    return f"?{urlencode(said)}" if said else ""
 
 
 def _confirmed(count: int) -> bool:

@@ -1,12 +1,18 @@
-"""Telling a change: what a command or the engine by itself has made of a schedule, to be kept with it."""
+"""The changes of a schedule: what a command or the engine by itself has made of it, and reading them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from rez_agent.domain.changes import Change, ChangeAction, change_between
+from rez_agent.domain.changes import Change, ChangeAction, change_between, creation_of
 from rez_agent.domain.command import Message
 from rez_agent.domain.schedule import Schedule
+from rez_agent.ports import Page, Ports
+from rez_agent.usecases.callers import Caller, known_schedule
+
+_CREATION = "created"
+"""The cursor behind which nothing but the creation is left."""
 
 
 def asked_change(message: Message, before: Schedule, after: Schedule) -> Change:
@@ -37,3 +43,20 @@ def completed(before: Schedule, after: Schedule) -> Change:
 def broken(before: Schedule, after: Schedule, at: datetime) -> Change:
     """The schedule can't be evaluated any more, as ``after`` says."""
     return change_between(before, after, ChangeAction.ERROR, at=at, reason=after.error_message or "")
+
+
+def changes_of(
+    ports: Ports, caller: Caller, schedule_id: str, *, cursor: str | None = None, limit: int = 50
+) -> Page[Change]:
+    """A page of a schedule's changes, newest first, its creation the last; of a deleted one too, as long as
+    its tombstone stands. Raises NotFound ``schedule_not_found`` and Invalid ``invalid_cursor``."""
+    creation = creation_of(known_schedule(ports, caller, schedule_id))
+    if cursor == _CREATION:
+        return Page((creation,), None, ports.changes.list(schedule_id, limit=1).total + 1)
+    page = ports.changes.list(schedule_id, cursor=cursor, limit=limit)
+    page = replace(page, total=page.total + 1)
+    if page.next_cursor is not None:
+        return page
+    if len(page.items) == limit:
+        return replace(page, next_cursor=_CREATION)
+    return replace(page, items=(*page.items, creation))

@@ -35,12 +35,19 @@ def schedule_for(ports: Ports, caller: Caller, schedule_id: str) -> Schedule:
     return schedule
 
 
-def check_known(ports: Ports, caller: Caller, schedule_id: str) -> None:
-    """Raises NotFound ``schedule_not_found`` unless the caller may see the schedule, or could until it was
-    deleted: its history can be read, and its dead letters redriven, as long as its tombstone stands."""
+def known_schedule(ports: Ports, caller: Caller, schedule_id: str) -> Schedule:
+    """The schedule, living or deleted, if the caller may see it. Its history and its changes can be read, and
+    its dead letters redriven, as long as its tombstone stands. Raises NotFound ``schedule_not_found``."""
     schedule = ports.schedules.get(schedule_id)
     if schedule is None or not caller.reaches(schedule.created_by):
         raise NotFound(f"There is no schedule '{schedule_id}'.", code="schedule_not_found")
+    return schedule
+
+
+def check_known(ports: Ports, caller: Caller, schedule_id: str) -> None:
+    """Raises NotFound ``schedule_not_found`` unless there is one that the caller may see, living or
+    deleted."""
+    known_schedule(ports, caller, schedule_id)
 
 
 def execution_for(ports: Ports, caller: Caller, execution_id: str) -> Execution:

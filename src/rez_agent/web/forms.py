@@ -41,7 +41,9 @@ class PauseRequest(Frozen):
 
 
 class ResumeRequest(Frozen):
-    """Nothing to say."""
+    """Why it goes on."""
+
+    reason: ReasonText = ""
 
 
 class RunRequest(Frozen):
@@ -119,10 +121,26 @@ class NoFilter(Frozen):
     """No query parameter at all."""
 
 
-class DeleteFilter(Frozen):
+Why = Annotated[ReasonText, Field(description="why; it is kept with the change")]
+
+
+class ReasonFilter(Frozen):
+    """Why the change is made."""
+
+    reason: Why = ""
+
+
+class DeleteFilter(ReasonFilter):
     """``cancel``: also cancel what is queued or running, which otherwise finishes."""
 
     cancel: bool = False
+
+
+class ChangeFilter(Frozen):
+    """Which page of a schedule's changes."""
+
+    cursor: Cursor = None
+    limit: Limit = 50
 
 
 class ScheduleFilter(Frozen):

@@ -21,6 +21,7 @@ from rez_agent.web.forms import (
     OccurrenceFilter,
     PauseRequest,
     PreviewRequest,
+    ReasonFilter,
     ResumeRequest,
     RunRequest,
     ScheduleFilter,
@@ -76,19 +77,24 @@ async def show(api: Api, call: Call) -> Response:
 async def replace(api: Api, call: Call) -> Response:
     """PUT /api/schedules/{schedule_id}"""
     revision = call.required_revision()
-    request = _about(call, CommandAction.UPDATE, schedule=await call.object(), revision=revision)
+    reason = call.filters(ReasonFilter).reason
+    definition = await call.object()
+    request = _about(call, CommandAction.UPDATE, schedule=definition, revision=revision, reason=reason)
     return await carry_out(api, call, request)
 
 
 async def patch(api: Api, call: Call) -> Response:
     """PATCH /api/schedules/{schedule_id}"""
-    return await carry_out(api, call, _about(call, CommandAction.UPDATE, patch=await call.object()))
+    reason = call.filters(ReasonFilter).reason
+    request = _about(call, CommandAction.UPDATE, patch=await call.object(), reason=reason)
+    return await carry_out(api, call, request)
 
 
 async def delete(api: Api, call: Call) -> Response:
     """DELETE /api/schedules/{schedule_id}"""
     asked = call.filters(DeleteFilter)
-    return await carry_out(api, call, _about(call, CommandAction.DELETE, cancel=asked.cancel))
+    request = _about(call, CommandAction.DELETE, cancel=asked.cancel, reason=asked.reason)
+    return await carry_out(api, call, request)
 
 
 async def pause(api: Api, call: Call) -> Response:
@@ -100,8 +106,8 @@ async def pause(api: Api, call: Call) -> Response:
 
 async def resume(api: Api, call: Call) -> Response:
     """POST /api/schedules/{schedule_id}/resume"""
-    await call.form(ResumeRequest)
-    return await carry_out(api, call, _about(call, CommandAction.RESUME))
+    asked = await call.form(ResumeRequest)
+    return await carry_out(api, call, _about(call, CommandAction.RESUME, reason=asked.reason))
 
 
 async def run(api: Api, call: Call) -> Response:
