@@ -177,7 +177,10 @@ class Rig:
 
     def recover(self) -> int:
         """What a start does with the leases of the process before."""
-        return self.do(lambda ports: queue.recover(ports.connection, self.clock.now(), all_leases=True))
+        now = self.clock.now()
+        return self.do(
+            lambda ports: queue.recover(ports.connection, now, all_leases=True, signals=ports.signals)
+        )
 
     def sweep(self, kept: Kept | None = None) -> int:
         """Sweeps until nothing more is to be done; how many slices it took."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import apsw
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from rez_agent.actions.build import SAMPLE_CATALOGUE, make_actions
 from rez_agent.actions.custom import installed_actions
@@ -57,6 +57,7 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
         monotonic=clock.monotonic,
     )
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
 
     def open_ports() -> LocalPorts:
         return ports_over(open_reader(database), actions=actions, clock=clock, random=random)

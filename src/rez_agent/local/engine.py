@@ -62,6 +62,7 @@ INSERT OR IGNORE INTO executions (id, schedule_id, owner, scheduled, status, cau
 SELECT value ->> 1, s.id, s.owner, value ->> 2, 'skipped', 'schedule', s.target_type, s.target, s.revision,
     ?2, value ->> 2, ?2, value ->> 3, value ->> 4, ?2, value ->> 5, value ->> 6
 FROM json_each(?1) JOIN schedules s ON s.seq = value ->> 0
+RETURNING status, reason
 """
 _ADVANCE = """
 UPDATE schedules SET next_run = moved.next_run, wake_at = moved.next_run,
@@ -97,7 +98,8 @@ class SqliteEngine:
         """Fire what is due of ``schedule``; the schedule as it is then."""
         while schedule.pause is None and schedule.next_run is not None and schedule.next_run <= now:
             sql = f"SELECT {_DUE_COLUMNS} FROM schedules WHERE id = ?"  # noqa: S608
-            fire(self._connection, fetch(self._connection, sql, (schedule.id,)), to_ms(now))
+            rows = fetch(self._connection, sql, (schedule.id,))
+            fire(self._connection, rows, to_ms(now), self._signals)
             self._signals.work = True
             fired = self._schedules.get(schedule.id)
             assert fired is not None  # it was read in this very transaction
@@ -122,7 +124,7 @@ def take_due(ports: LocalPorts, now: datetime, limit: int = BATCH) -> Taken:
     elif fetch(connection, _LATE, (minute_ago, 1)):
         rows = rows[: limit // 2] + fetch(connection, _LATE, (minute_ago, limit - limit // 2))
     paused = [row for row in rows if row[9] == "paused"]
-    fire(connection, [row for row in rows if row[9] != "paused"], at)
+    fire(connection, [row for row in rows if row[9] != "paused"], at, ports.signals)
     for row in paused:
         try:
             _resume_itself(ports, row[1])
@@ -140,8 +142,9 @@ def _resume_itself(ports: LocalPorts, schedule_id: str) -> None:
         resume(ports, schedule, schedule.pause.until)
 
 
-def fire(connection: apsw.Connection, rows: Sequence[Row], at: int) -> None:
-    """Write what is owed for the schedules in ``rows``, all due by ``at`` (ms), and advance them."""
+def fire(connection: apsw.Connection, rows: Sequence[Row], at: int, signals: Signals) -> None:
+    """Write what is owed for the schedules in ``rows``, all due by ``at`` (ms), and advance them; what was
+    skipped is told by ``signals``."""
     if not rows:
         return
     busy = _in_flight(connection, rows)
@@ -159,7 +162,7 @@ def fire(connection: apsw.Connection, rows: Sequence[Row], at: int) -> None:
         moves.append((row[0], None if decided.next_run is None else decided.next_run * 1000))
     connection.execute(_FIRE, (dumps(fires), at))
     if skips:
-        connection.execute(_SKIP, (dumps(skips), at))
+        signals.endings += fetch(connection, _SKIP, (dumps(skips), at))
     connection.execute(_ADVANCE, (dumps(moves), at))
 
 

@@ -13,20 +13,23 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import local
 from typing import Any, TypeVar
 
+import apsw
 import structlog
 
 from rez_agent.domain.command import Message
 from rez_agent.domain.errors import NotFound
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.heartbeat import Heartbeat
-from rez_agent.local.metrics import LocalMetrics
+from rez_agent.local.metrics import LocalMetrics, Readings
 from rez_agent.local.queue import recover
 from rez_agent.local.rows import fetch
 from rez_agent.local.signals import Signals
+from rez_agent.local.standing import standing
 from rez_agent.local.sweep import Sweep
 from rez_agent.local.timer import Timer
 from rez_agent.local.worker import Worker
 from rez_agent.local.writer import Job, Writer
+from rez_agent.metrics import ENGINE_LAG, FIRED, WRITER_GROUPS, WRITER_USE_CASES
 from rez_agent.ports import Actions, Clock, Ports, Random
 
 T = TypeVar("T")
@@ -94,7 +97,7 @@ class LocalHost:
 
     async def read(self, use_case: Callable[[Ports], T]) -> T:
         """Run a use case that only reads, on a consistent view."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_now, use_case)
+        return await self._read_whole(use_case)
 
     async def judged(self, message_id: str, seconds: float) -> Message:
         """The message once it is final, or as it is after ``seconds``."""
@@ -136,7 +139,7 @@ class LocalHost:
         self._loop = asyncio.get_running_loop()
         self._writer.start()
         taken_back = await self._write_whole(
-            lambda ports: recover(ports.connection, self._clock.now(), all_leases=True)
+            lambda ports: recover(ports.connection, self._clock.now(), all_leases=True, signals=ports.signals)
         )
         if taken_back:
             log.warning("leases_taken_back", action="leases_taken_back", executions=taken_back)
@@ -163,14 +166,21 @@ class LocalHost:
         """The check of the database found something: health fails until it has been restored."""
         self._corrupt = lines
 
-    def refresh_metrics(self) -> None:
-        """Bring the gauges up to date, before they are shown."""
-        self._metrics.gauges = {
-            "rez_engine_lag_seconds": self._timer.lag(),
-            "rez_schedules_fired": self._timer.taken,
-            "rez_writer_transactions": self._writer.groups,
-            "rez_writer_use_cases": self._writer.jobs,
+    async def refresh_metrics(self) -> None:
+        """Bring what is not counted as it happens up to date, before it is shown. What stands in the database
+        is left out where that can't be read."""
+        own: Readings = {
+            ENGINE_LAG: {(): self._timer.lag()},
+            FIRED: {(): self._timer.taken},
+            WRITER_GROUPS: {(): self._writer.groups},
+            WRITER_USE_CASES: {(): self._writer.jobs},
         }
+        try:
+            kept = await self._read_whole(lambda ports: standing(ports.connection, self._clock.now()))
+        except apsw.Error as error:
+            log.warning("metrics_incomplete", action="metrics_incomplete", error=str(error))
+            kept = {}
+        self._metrics.readings = {**own, **kept}
 
     # --- how the threads meet ---
 
@@ -179,7 +189,10 @@ class LocalHost:
         self._writer.submit(Job(job, token=future))
         return await future
 
-    def _read_now(self, use_case: Callable[[Ports], T]) -> T:
+    async def _read_whole(self, use_case: Callable[[LocalPorts], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_now, use_case)
+
+    def _read_now(self, use_case: Callable[[LocalPorts], T]) -> T:
         ports: LocalPorts | None = getattr(self._per_thread, "ports", None)
         if ports is None:
             ports = self._per_thread.ports = self._open_ports()
@@ -198,7 +211,7 @@ class LocalHost:
     def _committed(self, signals: Signals) -> None:
         """On the writer's thread: tell the loop what a group stirred up."""
         stirred = signals.wake_at is not None or signals.work or signals.judged or signals.cancelled
-        if (stirred or signals.stepped) and self._loop is not None:
+        if (stirred or signals.stepped or signals.endings) and self._loop is not None:
             self._loop.call_soon_threadsafe(self._heed, signals)
 
     def _heed(self, signals: Signals) -> None:
@@ -209,6 +222,9 @@ class LocalHost:
             self._timer.wake_by(signals.wake_at)
         if signals.work:
             self._worker.look()
+        if signals.endings:
+            self._metrics.settled(signals.endings)
+        self._metrics.judged(signals.judged)
         for execution_id in signals.cancelled:
             self._worker.cancel(execution_id)
         if self._waiting:

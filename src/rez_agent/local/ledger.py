@@ -37,7 +37,7 @@ _ALMOST_A_SECOND = timedelta(microseconds=999_999)
 _CAUSES_THAT_YIELD = frozenset({Cause.CATCH_UP, Cause.BACKFILL})
 _INSERT = (
     f"INSERT OR IGNORE INTO executions ({EXECUTION_COLUMNS}, late, held) "  # noqa: S608 - constant columns
-    f"SELECT {_FIELDS}, value ->> {_WIDTH}, value ->> {_WIDTH + 1} FROM json_each(?)"
+    f"SELECT {_FIELDS}, value ->> {_WIDTH}, value ->> {_WIDTH + 1} FROM json_each(?) RETURNING status, reason"
 )
 _LATEST = (
     f"SELECT {EXECUTION_COLUMNS.replace('payload', 'NULL')} FROM executions "  # noqa: S608 - constant columns
@@ -57,9 +57,10 @@ class SqliteLedger:
         if not executions:
             return 0
         rows = [[*execution_row(e), int(e.cause in _CAUSES_THAT_YIELD), int(_is_held(e))] for e in executions]
-        self._connection.execute(_INSERT, (dumps(rows),))
+        added = fetch(self._connection, _INSERT, (dumps(rows),))
         self._signals.work = True
-        return self._connection.changes()
+        self._signals.endings += [ending for ending in added if ending[0] == ExecutionStatus.SKIPPED]
+        return len(added)
 
     def get(self, execution_id: str) -> Execution | None:
         """The execution, or None."""
@@ -156,6 +157,7 @@ class SqliteLedger:
             (to_ms(now), detail, value),
         )
         self._signals.cancelled += [row[0] for row in asked]
+        self._signals.endings += [(ExecutionStatus.CANCELLED.value, Reason.CANCELLED.value)] * len(ended)
         release_held(self._connection, sorted({row[0] for row in ended}), to_ms(now))
         return len(ended) + len(asked)
 

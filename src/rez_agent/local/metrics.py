@@ -1,24 +1,43 @@
-"""What the engine and the worker count, for Prometheus.
+"""What the local host counts, for Prometheus.
 
 Counting happens on the hot path, so it is a few additions on plain numbers; the library's families are made
-from them when somebody asks.
+from them when somebody asks. What only the database knows is read then too, on a reader: see ``standing.py``.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from rez_agent.domain.command import Message
+from rez_agent.metrics import (
+    ATTEMPTS,
+    CLOCK_STEPS,
+    COMMANDS,
+    DURATION,
+    ENDINGS,
+    EXECUTIONS,
+    LATENESS,
+    NONE,
+    RUNNING,
+    Kind,
+    Metric,
+    code_class,
+)
 from rez_agent.ports import Claimed, Concluded
 
-_LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0)
-_DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+Values = tuple[str, ...]
+"""The values of a metric's labels, in their order."""
+
+Readings = Mapping[Metric, Mapping[Values, float]]
+"""Metrics as they stand."""
 
 
 class Tally:
@@ -34,29 +53,30 @@ class Tally:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def family(self, name: str, help_text: str) -> HistogramMetricFamily:
+    def family(self, metric: Metric) -> HistogramMetricFamily:
         """The library's histogram: cumulative buckets."""
         buckets, total = [], 0
         for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
             total += count
             buckets.append(("+Inf" if bound == float("inf") else repr(bound), float(total)))
-        return HistogramMetricFamily(name, help_text, buckets=buckets, sum_value=self._sum)
+        return HistogramMetricFamily(metric.name, metric.help, buckets=buckets, sum_value=self._sum)
 
 
 class LocalMetrics(Collector):
     """Counters and histograms of the local host, on one registry. Labels are few and bounded.
 
-    The methods that count belong to the event loop's thread.
+    The methods that count belong to the event loop's thread. ``readings`` are shown besides.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.lateness = Tally(_LATENESS)
-        self.duration = Tally(_DURATION)
-        self.attempts: Counter[str] = Counter()
-        self.executions: Counter[str] = Counter()
+        self.lateness = Tally(LATENESS.bounds)
+        self.duration = Tally(DURATION.bounds)
+        self.attempts: Counter[Values] = Counter()
+        self.executions: Counter[Values] = Counter(dict.fromkeys(ENDINGS, 0))
+        self.commands: Counter[Values] = Counter()
         self.clock_steps = 0
         self.running = 0
-        self.gauges: dict[str, float] = {}
+        self.readings: Readings = {}
         registry.register(self)
 
     def began(self, claimed: Claimed, now: datetime) -> None:
@@ -69,29 +89,40 @@ class LocalMetrics(Collector):
         """An attempt has ended."""
         self.running -= 1
         attempt = concluded.attempt
-        self.attempts[attempt.outcome] += 1
+        self.attempts[attempt.outcome, code_class(attempt.code, attempt.response_status)] += 1
         self.duration.observe((attempt.finished_at - attempt.started_at).total_seconds())
         if concluded.status.final:
-            self.executions[concluded.status.value] += 1
+            reason = concluded.reason
+            self.executions[concluded.status.value, NONE if reason is None else reason.value] += 1
 
-    def collect(self) -> Iterator[Metric]:
+    def settled(self, endings: Sequence[tuple[str, str | None]]) -> None:
+        """Executions became final without an attempt: skipped, cancelled, or given up. Status and reason."""
+        for status, reason in endings:
+            self.executions[status, reason or NONE] += 1
+
+    def judged(self, messages: Sequence[Message]) -> None:
+        """Commands were judged."""
+        for message in messages:
+            self.commands[message.request.action.value, message.status.value] += 1
+
+    def collect(self) -> Iterator[Family]:
         """The families, as they stand now."""
-        yield self.lateness.family(
-            "rez_lateness_seconds", "From the moment an execution was due to its start."
-        )
-        yield self.duration.family("rez_attempt_seconds", "How long attempts took.")
-        yield _counted("rez_attempts", "Attempts by outcome.", "outcome", self.attempts)
-        yield _counted(
-            "rez_executions", "Executions that became final, by status.", "status", self.executions
-        )
-        yield CounterMetricFamily("rez_clock_steps", "Steps of the wall clock seen.", value=self.clock_steps)
-        yield GaugeMetricFamily("rez_running", "Attempts under way.", value=self.running)
-        for name, value in self.gauges.items():
-            yield GaugeMetricFamily(name, name.removeprefix("rez_").replace("_", " "), value=value)
+        yield self.lateness.family(LATENESS)
+        yield self.duration.family(DURATION)
+        counted: Readings = {
+            ATTEMPTS: self.attempts,
+            EXECUTIONS: self.executions,
+            COMMANDS: self.commands,
+            CLOCK_STEPS: {(): self.clock_steps},
+            RUNNING: {(): self.running},
+        }
+        for metric, values in {**counted, **self.readings}.items():
+            yield _family(metric, values)
 
 
-def _counted(name: str, help_text: str, label: str, counts: Counter[str]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, help_text, labels=[label])
-    for value, count in sorted(counts.items()):
-        family.add_metric([value], count)
+def _family(metric: Metric, values: Mapping[Values, float]) -> Family:
+    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels)
+    for labels, value in sorted(values.items()):
+        family.add_metric(labels, value)
     return family

@@ -28,6 +28,7 @@ from rez_agent.domain.execution import CRASHES_AT_MOST, KEPT_AT_EACH_END
 from rez_agent.domain.instants import from_ms, to_ms
 from rez_agent.local.blobs import SqliteBlobs
 from rez_agent.local.rows import ATTEMPT_COLUMNS, Row, attempt_row, dumps, fetch, ms_or_none, policies_from
+from rez_agent.local.signals import Ending, Signals
 from rez_agent.ports import Claimed, Concluded
 
 LEASE_MS = 20 * 60 * 1000
@@ -72,7 +73,7 @@ UPDATE executions SET visible = NULL, finished = ?2, held = 0,
     status = iif(attempts = 0, 'skipped', 'failed'), reason = iif(attempts = 0, 'expired', NULL),
     dead_letter = iif(attempts = 0, 0, 1),
     detail = 'max_event_age_seconds passed before it could ' || iif(attempts = 0, 'start', 'be tried again')
-WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING schedule_id
+WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING schedule_id, status, reason
 """
 _ATTEMPTS = f"""
 INSERT OR REPLACE INTO attempts (execution, {ATTEMPT_COLUMNS})
@@ -127,7 +128,7 @@ UPDATE executions SET crashes = crashes + 1, lease_until = NULL, status = next,
 FROM (SELECT seq AS taken, iif(cancel_asked, 'cancelled', iif(crashes + 1 >= ?3, 'failed', 'queued')) AS next
     FROM executions WHERE status = 'running' AND lease_until < ?2)
 WHERE seq = taken
-RETURNING schedule_id
+RETURNING schedule_id, status, reason
 """
 _SHIFT_QUEUED = """
 UPDATE executions SET visible = iif(attempts > 0 OR visible <= ?2, visible + ?1, visible),
@@ -147,12 +148,13 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought: the work, when to look again (ms; None: when something is queued), and the
-    target after which the next claim continues (empty: from the first)."""
+    """What a claim brought: the work, when to look again (ms; None: when something is queued), the target
+    after which the next claim continues (empty: from the first), and how what was too old ended."""
 
     claimed: list[Claimed]
     look_again: int | None = None
     continue_after: str = ""
+    endings: tuple[Ending, ...] = ()
 
 
 def claim(
@@ -169,6 +171,7 @@ def claim(
     look_again: int | None = None
     taken: dict[str, int] = {}
     chosen: list[int] = []
+    endings: list[Ending] = []
     lanes, continue_after = _lanes(connection, after)
     for lane in lanes:
         room = min(capacity - len(chosen), free_for(lane.target) - taken.get(lane.target, 0))
@@ -179,9 +182,10 @@ def claim(
             taken[lane.target] = taken.get(lane.target, 0) + len(seqs)
             chosen += seqs
             look_again = at if expired else look_again  # fresh work may wait behind
+            endings += expired
     if continue_after and not chosen:
         look_again = at
-    return Claim(_lease(connection, chosen, at), look_again, continue_after)
+    return Claim(_lease(connection, chosen, at), look_again, continue_after, tuple(endings))
 
 
 def _lanes(connection: apsw.Connection, after: str) -> tuple[list[Lane], str]:
@@ -196,14 +200,13 @@ def _lanes(connection: apsw.Connection, after: str) -> tuple[list[Lane], str]:
     return found, min(cuts, default="")
 
 
-def _ready(connection: apsw.Connection, lane: Lane, at: int, room: int) -> tuple[list[int], bool]:
-    """The lane's executions that may start; those that are too old end here, which is told."""
+def _ready(connection: apsw.Connection, lane: Lane, at: int, room: int) -> tuple[list[int], list[Ending]]:
+    """The lane's executions that may start; those that are too old end here, and how is told."""
     rows = fetch(connection, _READY, (lane.late, lane.target, at, room))
     expired = [seq for seq, expires, _ in rows if expires < at]
-    if expired:
-        ended = fetch(connection, _EXPIRE, (dumps(expired), at))
-        release_held(connection, sorted({row[0] for row in ended}), at)
-    return [seq for seq, expires, _ in rows if expires >= at], bool(expired)
+    ended = fetch(connection, _EXPIRE, (dumps(expired), at)) if expired else []
+    release_held(connection, sorted({row[0] for row in ended}), at)
+    return [seq for seq, expires, _ in rows if expires >= at], [(row[1], row[2]) for row in ended]
 
 
 def _lease(connection: apsw.Connection, seqs: list[int], at: int) -> list[Claimed]:
@@ -295,15 +298,17 @@ def release_held(connection: apsw.Connection, schedule_ids: Sequence[str], at: i
     connection.execute(_RELEASE, (dumps(list(schedule_ids)), at))
 
 
-def recover(connection: apsw.Connection, now: datetime, *, all_leases: bool) -> int:
+def recover(connection: apsw.Connection, now: datetime, *, all_leases: bool, signals: Signals) -> int:
     """Take back leases that have run out, or all of them at a start: one process owns the directory, so
     whoever held them is gone. Each is queued again; one that the process did not survive
-    :data:`~rez_agent.domain.execution.CRASHES_AT_MOST` times is a dead letter. Returns how many."""
+    :data:`~rez_agent.domain.execution.CRASHES_AT_MOST` times is a dead letter. Returns how many; those that
+    became final are told by ``signals``."""
     at = to_ms(now)
     before = 2**62 if all_leases else at
     connection.execute(_RECOVER_ATTEMPTS, (at, before))
     taken = fetch(connection, _RECOVER, (at, before, CRASHES_AT_MOST))
     release_held(connection, sorted({row[0] for row in taken}), at)
+    signals.endings += [(status, reason) for _, status, reason in taken if status != "queued"]
     return len(taken)
 
 

@@ -62,7 +62,7 @@ class Sweep:
     def tick(self, ports: LocalPorts, now: datetime) -> bool:
         """One slice of everything."""
         connection, at = ports.connection, to_ms(now)
-        recover(connection, now, all_leases=False)
+        recover(connection, now, all_leases=False, signals=ports.signals)
         steps: tuple[Callable[[], int], ...] = (
             lambda: _delete_completed(ports, now),
             lambda: _forget_oldest(connection, at - _ms(self._kept.ledger)),

@@ -227,6 +227,7 @@ class Worker:
             return Claim([])
         taken = claim(ports.connection, ports.clock.now(), room.all, room.for_target, after=self._after)
         self._after = taken.continue_after
+        ports.signals.endings += taken.endings
         return taken
 
     def _accept(self, claimed: Claimed, since: Reading) -> None:

@@ -155,6 +155,7 @@ class Writer:
 
     def _run_job(self, job: Job) -> None:
         signals = self._ports.signals
+        mark = signals.mark()
         try:
             with self._of_job:
                 job.result = job.run(self._ports)
@@ -163,19 +164,23 @@ class Writer:
                 raise
             job.error = error
             signals.commands.clear()
+            signals.undo(mark)
             return
         while signals.commands:
             self._apply(signals.commands.pop(0))
 
     def _apply(self, message: Message) -> None:
+        mark = self._ports.signals.mark()
         try:
             with self._of_command:
                 self._judge(message)
         except _Refused as refused:
+            self._ports.signals.undo(mark)
             self._ports.messages.save(refused.message)  # all that remains of it
         except Exception as error:
             if self._costs_the_group(error):
                 raise
+            self._ports.signals.undo(mark)
             log.exception("command_failed", action="command_failed", message_id=message.id)
             text = "The command failed for a reason that is ours. Nothing was changed; the log tells more."
             problems = (Problem("internal_error", text),)

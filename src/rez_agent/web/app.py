@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from rez_agent.ports import Host
 from rez_agent.web.auth import Gate
-from rez_agent.web.metrics import Exposition, HttpMetrics, Metered
+from rez_agent.web.metrics import Exposition, HttpMetrics, Metered, OnRequest
 from rez_agent.web.openapi import openapi_document
 from rez_agent.web.operations import Api, Operation, route
 from rez_agent.web.pages import Pages
@@ -45,12 +45,14 @@ def create_app(
     *,
     settings: WebSettings,
     registry: CollectorRegistry,
-    refresh_metrics: Callable[[], None] = lambda: None,
+    refresh_metrics: Callable[[], Awaitable[None]] | None = None,
+    on_request: OnRequest | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> RestApi:
     """The REST API over ``host``.
 
     ``registry`` is what /metrics shows, after ``refresh_metrics``; the HTTP ones are added to it.
+    ``on_request`` is told of every request answered, as they are.
     ``monotonic``: seconds that never run back. It starts and stops nothing: the host's life is its
     composition root's.
     """
@@ -64,5 +66,6 @@ def create_app(
     table = operations(Exposition(registry, refresh_metrics), Pages(document))
     for operation in table:
         app.router.routes.append(route(api, operation))
-    app.add_middleware(Metered, metrics=HttpMetrics(registry), monotonic=monotonic)
+    told = [HttpMetrics(registry).count, *([on_request] if on_request else [])]
+    app.add_middleware(Metered, told=told, monotonic=monotonic)
     return app

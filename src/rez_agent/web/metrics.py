@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+from rez_agent.metrics import HTTP_REQUESTS, HTTP_SECONDS
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNMATCHED, ANY = "unmatched", "any"
+"""The route of what no route has, and its method: a caller may write there what it likes."""
+
+OnRequest = Callable[[str, str, int, float], None]
+"""Told of a request that was answered: its method, its route's pattern, the status, the seconds it took."""
 
 
 class Exposition:
     """What Prometheus is told: all that is on ``registry``, once ``refresh`` has brought it up to date."""
 
-    def __init__(self, registry: CollectorRegistry, refresh: Callable[[], None]) -> None:
+    def __init__(self, registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]] | None) -> None:
         self._registry = registry
         self._refresh = refresh
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """The metrics, in Prometheus's text format."""
-        self._refresh()
+        if self._refresh is not None:
+            await self._refresh()
         return generate_latest(self._registry)
 
 
@@ -27,16 +35,15 @@ class HttpMetrics:
     """Counters of requests by method, route and status, and how long they took."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        labels = ("method", "route", "status")
         self._requests = Counter(
-            "rez_http_requests", "Requests answered, by method, route and status", labels, registry=registry
+            HTTP_REQUESTS.name, HTTP_REQUESTS.help, HTTP_REQUESTS.labels, registry=registry
         )
         self._seconds = Histogram(
-            "rez_http_request_seconds",
-            "Seconds from a request's head to the end of its answer, waits included",
-            ("method", "route"),
+            HTTP_SECONDS.name,
+            HTTP_SECONDS.help,
+            HTTP_SECONDS.labels,
             registry=registry,
-            buckets=_BUCKETS,
+            buckets=HTTP_SECONDS.bounds,
         )
         self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -54,9 +61,9 @@ class HttpMetrics:
 class Metered:
     """The application, with every request counted."""
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics, monotonic: Callable[[], float]) -> None:
+    def __init__(self, app: ASGIApp, told: Sequence[OnRequest], monotonic: Callable[[], float]) -> None:
         self._app = app
-        self._metrics = metrics
+        self._told = tuple(told)
         self._monotonic = monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +83,8 @@ class Metered:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if route != "unmatched" else "any"
-            self._metrics.count(method, route, status, self._monotonic() - started)
+            route = getattr(scope.get("route"), "path", UNMATCHED)
+            method = scope["method"] if route != UNMATCHED and scope["method"] in METHODS else ANY
+            seconds = self._monotonic() - started
+            for tell in self._told:
+                tell(method, route, status, seconds)

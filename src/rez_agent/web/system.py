@@ -40,7 +40,7 @@ def metrics(exposition: Exposition) -> Handler:
 
     async def show(api: Api, call: Call) -> Response:
         del api, call
-        return Response(exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(await exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return show
 
