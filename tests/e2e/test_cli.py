@@ -139,6 +139,9 @@ def test_a_schedule_s_whole_life_by_its_name(cli: Cli, target: str) -> None:
     assert [item["name"] for item in listed["items"]] == ["life"]
     assert cli.ok("list", "--tag", "t").out.splitlines()[1].startswith("life")
     assert "answer 200" in cli.ok("run", "life", "--wait").out
+    planned = cli.ok("update", "life", "--expression", "cron(0 10 1 1 ? 2150)", "--dry-run").out
+    assert '/schedule_expression: "cron(0 9 1 1 ? 2150)" -> "cron(0 10 1 1 ? 2150)"' in planned
+    assert cli.ok("show", "life", "--json").document["revision"] == 1
     assert "Updated" in cli.ok("update", "life", "--retry", "7", "--rename", "second life").out
     assert "Paused" in cli.ok("pause", "second life", "--reason", "rest", "--until", "2h").out
     paused = cli.ok("show", "second life", "--json").document

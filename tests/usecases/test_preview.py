@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rez_agent.usecases.preview import preview
-from tests.fakes import NOON
+from rez_agent.usecases.preview import preview, preview_for
+from tests.fakes import NOON, ParticularEngine
 
 NEW_YORK = "America/New_York"
 
@@ -76,3 +76,12 @@ def test_expression_and_zone_are_both_told_wrong() -> None:
 
     assert {problem.pointer for problem in found.problems} == {"/schedule_expression", "/timezone"}
     assert found.explanation is None
+
+
+def test_what_the_engine_can_not_keep_time_for_is_told_beside_what_it_would_come_to() -> None:
+    engine = ParticularEngine("cron(0 9 * * ? *)")
+    found = preview_for(engine, "cron(0 9 * * ? *)", "UTC", now=NOON, count=2)
+    assert [problem.code for problem in found.problems] == ["unsupported_by_engine"]
+    assert len(found.occurrences) == 2
+    assert preview_for(engine, "cron(0 10 * * ? *)", "UTC", now=NOON).valid
+    assert preview_for(engine, "cron(nonsense)", "UTC", now=NOON).occurrences == ()

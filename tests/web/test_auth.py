@@ -59,6 +59,8 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
     ("GET", "/api/schedules/{schedule_id}", None, Scope.READ, True),
     ("PUT", "/api/schedules/{schedule_id}", definition("hers"), Scope.WRITE, True),
     ("PATCH", "/api/schedules/{schedule_id}", {}, Scope.WRITE, True),
+    ("POST", "/api/schedules/{schedule_id}/consequences", {"patch": {}}, Scope.READ, True),
+    ("POST", "/api/schedules/test", {}, Scope.WRITE, False),
     ("POST", "/api/schedules/{schedule_id}/pause", {}, Scope.WRITE, True),
     ("POST", "/api/schedules/{schedule_id}/resume", {}, Scope.WRITE, True),
     ("POST", "/api/schedules/{schedule_id}/run", {}, Scope.WRITE, True),

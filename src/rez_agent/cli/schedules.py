@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 import typer
 
-from rez_agent.cli import telling
+from rez_agent.cli import consequences, telling
 from rez_agent.cli.arguments import json_object, moment
-from rez_agent.cli.client import Client
+from rez_agent.cli.client import Answer, Client
 from rez_agent.cli.completion import schedule_names
 from rez_agent.cli.definition import DefinitionOptions, new_definition, patch_for
 from rez_agent.cli.names import execution_path, find_schedule, is_execution_id, schedule_id_of, schedule_path
@@ -164,6 +164,9 @@ def update(
         str | None, typer.Option("--file", metavar="FILE|-", help="A whole definition to replace it by.")
     ] = None,
     reason: Reason = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell which runs it would gain and lose.")
+    ] = False,
 ) -> int:
     """Change a schedule: only what is said changes, unless --file replaces the whole."""
     now = datetime.now(UTC)
@@ -171,18 +174,32 @@ def update(
     said = {name: value for name, value in renamed.items() if value is not None} | options.said(now)
     client = session.client()
     schedule = find_schedule(client, named)
-    etag = f'"{schedule["revision"]}"'
-    path = schedule_path(schedule["id"])
     if file is not None:
-        whole = json_object(file if file == "-" else f"@{file}", "--file") | said
-        answer = client.change("PUT", path + _because(reason), whole, etag=etag)
+        change = {"schedule": json_object(file if file == "-" else f"@{file}", "--file") | said}
     else:
-        change = patch_for(schedule, (json_object(patch, "--patch") if patch else {}) | said)
-        if not change:
+        change = {"patch": patch_for(schedule, (json_object(patch, "--patch") if patch else {}) | said)}
+        if not change["patch"]:
             raise Invalid("Nothing to change was said. `rez-agent update --help` lists what can be.")
-        merge = "application/merge-patch+json"
-        answer = client.change("PATCH", path + _because(reason), change, etag=etag, content_type=merge)
+    if dry_run:
+        return _dry_run(session, client, schedule, change)
+    answer = _changed(client, schedule, change, reason)
     session.put(answer.document, lambda: telling.changed(answer, schedule["name"], "Updated"))
+    return DONE
+
+
+def _changed(client: Client, schedule: Mapping[str, Any], change: Mapping[str, Any], reason: str) -> Answer:
+    """Make the change, unless somebody else made one in between."""
+    etag, path = f'"{schedule["revision"]}"', schedule_path(schedule["id"]) + _because(reason)
+    if "schedule" in change:
+        return client.change("PUT", path, change["schedule"], etag=etag)
+    patch = change["patch"]
+    return client.change("PATCH", path, patch, etag=etag, content_type="application/merge-patch+json")
+
+
+def _dry_run(session: Session, client: Client, schedule: Mapping[str, Any], change: Mapping[str, Any]) -> int:
+    path = schedule_path(schedule["id"], "consequences")
+    found = client.change("POST", path, change, wait=0, etag=f'"{schedule["revision"]}"').document
+    session.put(found, lambda: consequences.told(found, schedule["name"]))
     return DONE
 
 
@@ -282,6 +299,7 @@ COMMANDS: dict[str, Any] = {
     "update": (
         update,
         (
+            'rez-agent update hourly-check --expression "rate(30 minutes)" --dry-run',
             'rez-agent update hourly-check --expression "rate(30 minutes)"',
             "rez-agent update hourly-check --retry 5 --end none",
             'rez-agent update hourly-check --patch \'{"tags":["nightly"]}\'',

@@ -33,6 +33,7 @@ class CommandAction(StrEnum):
     CANCEL = "cancel"
     REDRIVE = "redrive"
     REPLAY = "replay"
+    TEST = "test"
 
 
 NEEDS_SCHEDULE = frozenset(
@@ -45,6 +46,7 @@ NEEDS_SCHEDULE = frozenset(
         CommandAction.BACKFILL,
     }
 )
+MAKES_SCHEDULE = frozenset({CommandAction.CREATE, CommandAction.TEST})
 NEEDS_EXECUTION = frozenset({CommandAction.RETRY, CommandAction.CANCEL, CommandAction.REPLAY})
 
 BACKFILL_AT_MOST = 10_000
@@ -60,11 +62,11 @@ class ScheduleCreationRequest(Frozen):
     """A command, as it travels: ``{"action": ..., "schedule": {...} | "schedule_id": ...}`` and what the
     action needs besides.
 
-    ``schedule``: the definition, for create and update (a whole replacement). ``patch``: for update instead,
-    a JSON merge patch (RFC 7396) of the definition, applied to the schedule as it is then. ``revision``:
-    judged when applied; another revision then is a ``revision_conflict``. ``cancel``: on pause and delete,
-    cancel what is queued or running, which otherwise finishes. ``payload``: on run, instead of the
-    schedule's; on replay, of the original's. ``from``/``to``: of a backfill, both inclusive. ``limit``:
+    ``schedule``: the definition, for create, test and update (a whole replacement). ``patch``: for update
+    instead, a JSON merge patch (RFC 7396) of the definition, applied to the schedule as it is then.
+    ``revision``: judged when applied; another revision then is a ``revision_conflict``. ``cancel``: on pause
+    and delete, cancel what is queued or running, which otherwise finishes. ``payload``: on run, instead of
+    the schedule's; on replay, of the original's. ``from``/``to``: of a backfill, both inclusive. ``limit``:
     of a redrive.
     """
 
@@ -84,8 +86,8 @@ class ScheduleCreationRequest(Frozen):
 
     @model_validator(mode="after")
     def _complete(self) -> ScheduleCreationRequest:
-        if self.action is CommandAction.CREATE and self.schedule is None:
-            raise ValueError("create needs 'schedule', the definition")
+        if self.action in MAKES_SCHEDULE and self.schedule is None:
+            raise ValueError(f"{self.action} needs 'schedule', the definition")
         if self.action is CommandAction.UPDATE and (self.schedule is None) == (self.patch is None):
             raise ValueError("update needs either 'schedule', the whole definition, or 'patch'")
         if self.action in NEEDS_SCHEDULE and not self.schedule_id:

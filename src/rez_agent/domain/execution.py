@@ -65,7 +65,8 @@ MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 class Cause(StrEnum):
     """Why an execution exists. ``catch_up``: its occurrence was missed and is made good. ``engine_only``: an
     engine that keeps time by itself fired at an instant that our own evaluation of the expression does not
-    know; it runs, and this tells. ``replay``: one that had ended was asked for anew."""
+    know; it runs, and this tells. ``replay``: one that had ended was asked for anew. ``test``: a definition
+    was tried out."""
 
     SCHEDULE = "schedule"
     CATCH_UP = "catch_up"
@@ -73,6 +74,7 @@ class Cause(StrEnum):
     BACKFILL = "backfill"
     REPLAY = "replay"
     ENGINE_ONLY = "engine_only"
+    TEST = "test"
 
 
 class Reason(StrEnum):
@@ -179,6 +181,11 @@ def execution_id(schedule_id: str, scheduled_time: datetime) -> str:
 def asked_execution_id(schedule_id: str, scheduled_time: datetime, cause: Cause, message_id: str) -> str:
     """The id of an execution that a command asked for: the same command twice meets the same row."""
     return f"{execution_id(schedule_id, scheduled_time)}_{cause.value}_{message_id}"
+
+
+def is_test(identity: str) -> bool:
+    """Whether the execution of this id is a test run's."""
+    return f"_{Cause.TEST.value}_" in identity
 
 
 def window_share(identity: str, window_ms: int) -> int:

@@ -32,6 +32,7 @@ from rez_agent.usecases.checking import checked_definition, checked_payload
 from rez_agent.usecases.commands import backfill_times, check_revision, replayable, schedule_of
 from rez_agent.usecases.entries import asked_execution, skipped_execution
 from rez_agent.usecases.history import payload_of
+from rez_agent.usecases.testing import apply_test
 
 Result = dict[str, Any]
 Handler = Callable[[Ports, Message, datetime], Result]
@@ -250,6 +251,7 @@ _HANDLERS: dict[CommandAction, Handler] = {
     CommandAction.CANCEL: _cancel,
     CommandAction.REDRIVE: _redrive,
     CommandAction.REPLAY: _replay,
+    CommandAction.TEST: apply_test,
 }
 
 

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rez_agent.domain.command import BACKFILL_AT_MOST, CommandAction, Message, ScheduleCreationRequest
+from rez_agent.domain.command import (
+    BACKFILL_AT_MOST,
+    MAKES_SCHEDULE,
+    CommandAction,
+    Message,
+    ScheduleCreationRequest,
+)
 from rez_agent.domain.errors import (
     Conflict,
     Invalid,
@@ -26,6 +32,7 @@ from rez_agent.ports import Ports
 from rez_agent.usecases.callers import Caller, check_known, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
 from rez_agent.usecases.checking import checked_definition, checked_payload
+from rez_agent.usecases.testing import checked_test
 
 BEFORE = timedelta(microseconds=1)
 """Makes an exclusive lower bound inclusive."""
@@ -54,7 +61,7 @@ def submit(
     now = ports.clock.now()
     checked = _checked(ports, caller, request, now, quota)
     message_id, schedule_id = ports.random.new_id("msg", now), checked.schedule_id
-    if request.action is CommandAction.CREATE and schedule_id is None:
+    if request.action in MAKES_SCHEDULE and schedule_id is None:
         schedule_id = twin_schedule_id(message_id)
     message = Message(
         id=message_id,
@@ -100,6 +107,10 @@ def _checked(
             return _checked_create(ports, caller, request, now, quota)
         case CommandAction.UPDATE:
             return _Checked(request.schedule_id, _checked_update(ports, caller, request, now))
+        case CommandAction.TEST:
+            document = request.schedule or {}
+            checked_test(document, "", now=now, actions=ports.actions, engine=ports.engine)
+            return _Checked(None)
         case CommandAction.RETRY | CommandAction.CANCEL:
             execution = execution_for(ports, caller, request.execution_id or "")
             return _Checked(execution.schedule_id)

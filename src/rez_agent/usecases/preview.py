@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import Expression, Occurrences, parse
 from rez_agent.domain.instants import floor_second
+from rez_agent.domain.schedule import ScheduleDefinition, TargetType
+from rez_agent.ports import Engine
 
 PREVIEWED_AT_MOST = 100
 """Occurrences in one preview."""
@@ -27,7 +30,8 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an expression comes to. ``problems``: why it is not valid; then there is nothing else."""
+    """What an expression comes to. ``problems``: why it is not valid; then there is nothing else, unless only
+    the host's engine can't keep time for it."""
 
     explanation: str | None = None
     occurrences: tuple[Due, ...] = ()
@@ -74,6 +78,22 @@ def preview(
         skipped=tuple(skip.note for skip in skipped),
         warnings=tuple(expression.warnings()),
     )
+
+
+def preview_for(engine: Engine, text: str, timezone: str, **asked: Any) -> Preview:
+    """:func:`preview`; what ``engine`` can't keep time for (``unsupported_by_engine``) is a problem too."""
+    found = preview(text, timezone, **asked)
+    if not found.valid:
+        return found
+    definition = ScheduleDefinition.model_construct(
+        name="preview",
+        schedule_expression=text,
+        timezone=timezone,
+        target_type=TargetType.WEB_ACTION,
+        start=asked.get("start"),
+        end=asked.get("end"),
+    )
+    return replace(found, problems=tuple(engine.check(definition)))
 
 
 def dues(expression: Expression, times: Iterable[datetime]) -> Iterator[Due]:

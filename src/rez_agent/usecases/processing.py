@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from rez_agent.domain.action import Outcome
-from rez_agent.domain.execution import Attempt, ExecutionStatus, Reason
+from rez_agent.domain.execution import Attempt, ExecutionStatus, Reason, is_test
 from rez_agent.domain.retry import RetryIn, decide
 from rez_agent.ports import Claimed, Concluded
 
@@ -13,7 +13,8 @@ from rez_agent.ports import Claimed, Concluded
 def conclude(
     claimed: Claimed, outcome: Outcome, *, started_at: datetime, finished_at: datetime, draw: float
 ) -> Concluded:
-    """What follows from an attempt that ended: done, queued for a retry, or a dead letter."""
+    """What follows from an attempt that ended: done, queued for a retry, or a dead letter. A test run that
+    failed is none: nobody waits for it to be made good."""
     attempt = _attempt(claimed, outcome, "succeeded" if outcome.ok else "failed", started_at, finished_at)
     if outcome.ok:
         return _concluded(claimed, attempt, ExecutionStatus.SUCCEEDED, claimed.tries)
@@ -30,8 +31,8 @@ def conclude(
         return _concluded(
             claimed, attempt, queued, claimed.tries + 1, next_attempt_at=finished_at + verdict.delay
         )
-    failed = ExecutionStatus.FAILED
-    return _concluded(claimed, attempt, failed, claimed.tries + 1, dead_letter=True, detail=verdict.why)
+    failed, dead = ExecutionStatus.FAILED, not is_test(claimed.work.execution_id)
+    return _concluded(claimed, attempt, failed, claimed.tries + 1, dead_letter=dead, detail=verdict.why)
 
 
 def conclude_cancelled(claimed: Claimed, *, started_at: datetime, finished_at: datetime) -> Concluded:

@@ -141,6 +141,20 @@ PREVIEW: dict[str, Any] = {
     "errors": [],
 }
 
+CONSEQUENCES: dict[str, Any] = {
+    "revision": 1,
+    "changes": [
+        {"path": "/schedule_expression", "before": "cron(30 6 * * ? *)", "after": "cron(30 6 ? * MON-FRI *)"}
+    ],
+    "gained": 0,
+    "lost": 1,
+    "kept": 0,
+    "occurrences": [{**OCCURRENCE, "fate": "lost"}],
+    "until": "2026-06-05T10:30:00Z",
+    "cut": False,
+    "warnings": [],
+}
+
 KEY: dict[str, Any] = {
     "id": KEY_ID,
     "name": "nightly",

@@ -32,6 +32,27 @@ class DefinitionPatch(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class DefinitionToTest(DefinitionPatch):
+    """A definition that is tried out. Only what it does has to be there; when it is due does not matter."""
+
+    name: Word | None = None
+    target_type: TargetType
+    payload: dict[str, Any] = Field(default_factory=dict)
+
+
+class ConsequencesRequest(Frozen):
+    """A change that might be made: a whole definition, or a merge patch of the present one."""
+
+    schedule: dict[str, Any] | None = None
+    patch: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ConsequencesRequest:
+        if (self.schedule is None) == (self.patch is None):
+            raise ValueError("say either 'schedule', the whole definition, or 'patch'")
+        return self
+
+
 class PauseRequest(Frozen):
     """A pause: why, until when (it resumes by itself), and whether to cancel what is queued or running."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from rez_agent.domain.command import CommandAction, MessageStatus
+from rez_agent.domain.consequences import Fate
 from rez_agent.domain.execution import Cause, ExecutionStatus, Reason
 from rez_agent.domain.policies import Policies
 from rez_agent.domain.schedule import CalendarUse, ScheduleStatus, TargetType, TemplateUse
@@ -240,6 +241,35 @@ class PreviewShape(Shape):
     skipped: list[str]
     warnings: list[ProblemItem]
     errors: list[ProblemItem]
+
+
+class ComingShape(OccurrenceShape):
+    """A coming occurrence, and what an edit does to it."""
+
+    fate: Fate
+
+
+class FieldChangeShape(Shape):
+    """A member of the definition that changes; ``path`` is a JSON pointer into it."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class ConsequencesShape(Shape):
+    """What an edit of the schedule at ``revision`` would come to: its fields that change, and the coming
+    occurrences up to ``until``. ``cut``: more follow, which were not compared."""
+
+    revision: int
+    changes: list[FieldChangeShape]
+    gained: int
+    lost: int
+    kept: int
+    occurrences: list[ComingShape]
+    until: AwareDatetime
+    cut: bool
+    warnings: list[ProblemItem]
 
 
 class BackfillPlan(Shape):

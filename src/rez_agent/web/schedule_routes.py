@@ -68,6 +68,25 @@ SCHEDULES = (
     ),
     _schedule(
         "POST",
+        "/api/schedules/test",
+        schedules.test,
+        "test_schedule",
+        "Run a definition once now, without creating it",
+        description="Only `target_type` and `payload` have to be right; `name` stands in the trace, the rest "
+        "is passed over. It is tried once, whatever policies say. What remains is a deleted schedule tagged "
+        "`test-run`, with its execution, whose cause is `test`. A test run that fails is no dead letter.",
+        scope=Scope.WRITE,
+        request=Shown(
+            "The definition",
+            forms.DefinitionToTest,
+            {name: examples.DEFINITION[name] for name in ("name", "target_type", "payload")},
+        ),
+        parameters=shown.POST_COMMAND,
+        answers={200: shown.RAN, 202: shown.ACCEPTED},
+        problems=(409,),
+    ),
+    _schedule(
+        "POST",
         "/api/schedules/batch",
         batch.create_batch,
         "create_schedules",
@@ -182,6 +201,26 @@ SCHEDULES = (
         request_required=False,
         parameters=shown.CHANGE,
         answers={200: shown.CHANGED, 202: shown.ACCEPTED},
+        problems=(409, 412),
+    ),
+    _schedule(
+        "POST",
+        f"{_ONE}/consequences",
+        schedules.show_consequences,
+        "show_consequences",
+        "See what a change would come to, without making it",
+        description="Which of the coming occurrences it gains, loses and keeps (up to 50 of either side, 90 "
+        "days ahead), and which fields it changes. Refused with what the change would be refused with.",
+        scope=Scope.READ,
+        request=Shown(
+            "The change: a whole definition as `schedule`, or a merge patch as `patch`",
+            forms.ConsequencesRequest,
+            {"patch": {"schedule_expression": "cron(30 6 ? * MON-FRI *)"}},
+        ),
+        parameters=("if_match",),
+        answers={
+            200: Shown("What it comes to", models.ConsequencesShape, examples.CONSEQUENCES, headers=("ETag",))
+        },
         problems=(409, 412),
     ),
     _schedule(

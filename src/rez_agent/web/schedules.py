@@ -10,13 +10,16 @@ from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
 from rez_agent.ports import Ports, ScheduleQuery
 from rez_agent.usecases.callers import schedule_for
 from rez_agent.usecases.commands import backfill_times
+from rez_agent.usecases.editing import edit
 from rez_agent.usecases.history import occurrences, schedule_or_pending, schedules_for
-from rez_agent.usecases.preview import Due, dues, preview
+from rez_agent.usecases.preview import Due, dues, preview_for
 from rez_agent.web.answers import answer, nothing
 from rez_agent.web.calls import Call
 from rez_agent.web.commanding import carry_out, etag
 from rez_agent.web.forms import (
     BackfillRequest,
+    ConsequencesRequest,
+    DefinitionToTest,
     DeleteFilter,
     OccurrenceFilter,
     PauseRequest,
@@ -29,6 +32,7 @@ from rez_agent.web.forms import (
 from rez_agent.web.operations import Api
 from rez_agent.web.shapes import (
     due_document,
+    edit_document,
     page_document,
     preview_document,
     schedule_detail,
@@ -110,6 +114,21 @@ async def resume(api: Api, call: Call) -> Response:
     return await carry_out(api, call, _about(call, CommandAction.RESUME, reason=asked.reason))
 
 
+async def test(api: Api, call: Call) -> Response:
+    """POST /api/schedules/test"""
+    asked = await call.form(DefinitionToTest)
+    tested = asked.model_dump(mode="json", exclude_unset=True)
+    return await carry_out(api, call, ScheduleCreationRequest(action=CommandAction.TEST, schedule=tested))
+
+
+async def show_consequences(api: Api, call: Call) -> Response:
+    """POST /api/schedules/{schedule_id}/consequences"""
+    asked = await call.form(ConsequencesRequest)
+    request = _about(call, CommandAction.UPDATE, schedule=asked.schedule, patch=asked.patch)
+    found = await api.host.read(lambda ports: edit(ports, call.caller, request))
+    return answer(edit_document(found), headers={"ETag": etag(found.schedule)})
+
+
 async def run(api: Api, call: Call) -> Response:
     """POST /api/schedules/{schedule_id}/run"""
     asked = await call.form(RunRequest)
@@ -162,7 +181,8 @@ async def preview_query(api: Api, call: Call) -> Response:
 
 async def _previewed(api: Api, asked: PreviewRequest) -> Response:
     found = await api.host.read(
-        lambda ports: preview(
+        lambda ports: preview_for(
+            ports.engine,
             asked.schedule_expression,
             asked.timezone,
             now=ports.clock.now(),

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from rez_agent.domain.command import Message
+from rez_agent.domain.consequences import Fate
 from rez_agent.domain.errors import Problem, RezError
 from rez_agent.domain.execution import Attempt, Execution, ExecutionStatus, Span
 from rez_agent.domain.instants import rfc3339
 from rez_agent.domain.policies import DEFAULT_POLICIES, Policies
 from rez_agent.domain.schedule import Pause, Schedule
 from rez_agent.ports import Page
+from rez_agent.usecases.editing import Edit
 from rez_agent.usecases.history import Entry
 from rez_agent.usecases.keys import Key
 from rez_agent.usecases.preview import Due, Preview
@@ -169,6 +171,22 @@ def preview_document(preview: Preview) -> Document:
         "skipped": list(preview.skipped),
         "warnings": problem_documents(preview.warnings),
         "errors": problem_documents(preview.problems),
+    }
+
+
+def edit_document(edit: Edit) -> Document:
+    """What an edit would come to."""
+    found = edit.consequences
+    return {
+        "revision": edit.schedule.revision,
+        "changes": [
+            {"path": change.path, "before": change.before, "after": change.after} for change in found.changes
+        ],
+        **{fate.value: found.count(fate) for fate in Fate},
+        "occurrences": [{**due_document(due), "fate": fate.value} for due, fate in edit.coming()],
+        "until": rfc3339(found.until),
+        "cut": found.cut,
+        "warnings": problem_documents(edit.warnings),
     }
 
 
