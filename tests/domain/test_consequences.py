@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rez_agent.domain.changes import Difference
 from rez_agent.domain.consequences import (
     COMPARED_AT_MOST,
     Consequences,
     Fate,
-    FieldChange,
-    changed_fields,
     consequences,
 )
 from rez_agent.domain.errors import Invalid
@@ -41,7 +40,7 @@ def test_an_hour_later_every_day_gains_and_loses_one_each_day() -> None:
     assert times(found, Fate.LOST)[:2] == ["02 09:00", "03 09:00"]
     assert times(found, Fate.GAINED)[:2] == ["02 10:00", "03 10:00"]
     assert found.count(Fate.KEPT) == 0
-    assert found.changes == (FieldChange("/schedule_expression", "cron(0 9 * * ? *)", "cron(0 10 * * ? *)"),)
+    assert found.changes == (Difference("/schedule_expression", "cron(0 9 * * ? *)", "cron(0 10 * * ? *)"),)
 
 
 def test_weekdays_of_every_day_lose_the_weekends() -> None:
@@ -115,13 +114,3 @@ def test_gained_lost_and_kept_are_the_two_sides(before: str, after: str, zone: s
         assert [one.at for one in found.coming if one.fate is not gone] == expected
     kept = [one.at for one in found.coming if one.fate is not Fate.LOST]
     assert not kept or updated.next_run == kept[0]
-
-
-def test_objects_are_compared_member_by_member() -> None:
-    assert changed_fields({"a": {"b": 1, "c": 2}, "d": 1}, {"a": {"b": 1, "c": 3}, "e": None}) == (
-        FieldChange("/a/c", 2, 3),
-        FieldChange("/e", None, None),
-        FieldChange("/d", 1, None),
-    )
-    assert changed_fields({"a": 1}, {"a": True}) == (FieldChange("/a", 1, True),)
-    assert changed_fields({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}) == ()

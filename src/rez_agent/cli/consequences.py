@@ -26,7 +26,7 @@ def told(document: Mapping[str, Any], name: str) -> None:
         return
     print(f"{clean(name)} would change (nothing was changed now):")
     for change in changes:
-        print(f"  {clean(change['path'])}: {_value(change['before'])} -> {_value(change['after'])}")
+        print(f"  {clean(change['path'])}: {_difference(change)}")
     telling.warnings(document)
     print()
     _occurrences(document)
@@ -47,6 +47,13 @@ def _occurrences(document: Mapping[str, Any]) -> None:
     table(("", "utc", "in its zone", "note"), rows)
     if len(moved) > SHOWN:
         print(f"And {len(moved) - SHOWN} more.")
+
+
+def _difference(change: Mapping[str, Any]) -> str:
+    if change.get("omitted"):
+        return "too large to be shown"
+    before = _value(change["before"]) if "before" in change else "nothing"
+    return f"{before} -> {_value(change['after']) if 'after' in change else 'nothing'}"
 
 
 def _value(value: Any) -> str:

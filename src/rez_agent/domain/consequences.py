@@ -7,15 +7,13 @@ the definition after the edit counts from the second after the one in which the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from json import dumps
-from typing import Any
 
+from rez_agent.domain.changes import Difference, definition_differences
 from rez_agent.domain.errors import Invalid
-from rez_agent.domain.reading import pointer_to
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition, occurrences_of
 
 COMPARED_AT_MOST = 50
@@ -42,15 +40,6 @@ class Coming:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChange:
-    """A member of the definition that changes. ``path`` is a JSON pointer; a side that lacks it has None."""
-
-    path: str
-    before: Any
-    after: Any
-
-
-@dataclass(frozen=True, slots=True)
 class Consequences:
     """What an edit comes to, up to ``until``, inclusive: the moment up to which both sides are known whole.
 
@@ -59,7 +48,7 @@ class Consequences:
     """
 
     coming: tuple[Coming, ...]
-    changes: tuple[FieldChange, ...]
+    changes: tuple[Difference, ...]
     until: datetime
     cut: bool
     unread: bool = False
@@ -93,28 +82,11 @@ def consequences(
     until = min([side[at_most - 1] for side in sides if len(side) > at_most], default=last)
     return Consequences(
         coming=_compared(old or (), new, until),
-        changes=changed_fields(schedule.definition.model_dump(mode="json"), after.model_dump(mode="json")),
+        changes=definition_differences(schedule.definition, after),
         until=until,
         cut=cut,
         unread=old is None,
     )
-
-
-def changed_fields(before: Any, after: Any, path: tuple[str, ...] = ()) -> tuple[FieldChange, ...]:
-    """Where two documents differ, in the order of ``after``'s members, those that are gone last. Objects are
-    compared member by member; everything else, lists included, as a whole."""
-    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
-        same = before == after and dumps(before) == dumps(after)  # in JSON, 1 is not true
-        return () if same else (FieldChange(pointer_to(path), before, after),)
-    names = [*after, *(name for name in before if name not in after)]
-    found: list[FieldChange] = []
-    for name in names:
-        here = (*path, name)
-        if (name in before) is not (name in after):
-            found.append(FieldChange(pointer_to(here), before.get(name), after.get(name)))
-        else:
-            found += changed_fields(before[name], after[name], here)
-    return tuple(found)
 
 
 def _times(

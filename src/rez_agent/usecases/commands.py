@@ -111,18 +111,20 @@ def _checked(
             document = request.schedule or {}
             checked_test(document, "", now=now, actions=ports.actions, engine=ports.engine)
             return _Checked(None)
-        case CommandAction.RETRY | CommandAction.CANCEL:
-            execution = execution_for(ports, caller, request.execution_id or "")
-            return _Checked(execution.schedule_id)
-        case CommandAction.REPLAY:
-            return _Checked(_check_replay(ports, caller, request).schedule_id)
+        case CommandAction.RETRY | CommandAction.CANCEL | CommandAction.REPLAY:
+            return _Checked(_checked_execution(ports, caller, request).schedule_id)
         case CommandAction.REDRIVE:
             if request.schedule_id is not None:
                 check_known(ports, caller, request.schedule_id)
-            return _Checked(request.schedule_id)
         case _:
             _check_change(ports, caller, request, now)
-            return _Checked(request.schedule_id)
+    return _Checked(request.schedule_id)
+
+
+def _checked_execution(ports: Ports, caller: Caller, request: ScheduleCreationRequest) -> Execution:
+    if request.action is CommandAction.REPLAY:
+        return _check_replay(ports, caller, request)
+    return execution_for(ports, caller, request.execution_id or "")
 
 
 def _checked_create(

@@ -17,6 +17,7 @@ from rez_agent.domain.execution import Cause
 from rez_agent.domain.instants import floor_second
 from rez_agent.domain.schedule import ScheduleDefinition, created
 from rez_agent.ports import Actions, Engine, Ports
+from rez_agent.usecases.auditing import completed
 from rez_agent.usecases.checking import checked_definition
 from rez_agent.usecases.entries import asked_execution
 
@@ -67,5 +68,7 @@ def apply_test(ports: Ports, message: Message, now: datetime) -> dict[str, Any]:
     execution = asked_execution(schedule, floor_second(now), Cause.TEST, message.id, now=now)
     ports.ledger.add([execution])
     ports.topic.publish_work([execution])
-    ports.schedules.replace(schedule.deleted(now), schedule)
+    deleted = schedule.deleted(now)
+    ports.schedules.replace(deleted, schedule)
+    ports.changes.add(completed(schedule, deleted))
     return {"execution_id": execution.id}

@@ -249,12 +249,14 @@ class ComingShape(OccurrenceShape):
     fate: Fate
 
 
-class FieldChangeShape(Shape):
-    """A member of the definition that changes; ``path`` is a JSON pointer into it."""
+class DifferenceShape(Shape):
+    """A field of the definition that changes; ``path`` is a JSON pointer into it. A side that lacks it is
+    left out, both where they are too large to be told (``omitted``)."""
 
     path: str
-    before: Any
-    after: Any
+    before: Any = None
+    after: Any = None
+    omitted: Literal[True] = True
 
 
 class ConsequencesShape(Shape):
@@ -262,7 +264,7 @@ class ConsequencesShape(Shape):
     occurrences up to ``until``. ``cut``: more follow, which were not compared."""
 
     revision: int
-    changes: list[FieldChangeShape]
+    changes: list[DifferenceShape]
     gained: int
     lost: int
     kept: int

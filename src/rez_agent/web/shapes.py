@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from rez_agent.domain.changes import diff_document
 from rez_agent.domain.command import Message
 from rez_agent.domain.consequences import Fate
 from rez_agent.domain.errors import Problem, RezError
@@ -179,9 +180,7 @@ def edit_document(edit: Edit) -> Document:
     found = edit.consequences
     return {
         "revision": edit.schedule.revision,
-        "changes": [
-            {"path": change.path, "before": change.before, "after": change.after} for change in found.changes
-        ],
+        "changes": diff_document(found.changes),
         **{fate.value: found.count(fate) for fate in Fate},
         "occurrences": [{**due_document(due), "fate": fate.value} for due, fate in edit.coming()],
         "until": rfc3339(found.until),
