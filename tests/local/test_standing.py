@@ -16,12 +16,12 @@ from rez_agent.domain.execution import Cause, Execution
 from rez_agent.domain.instants import to_ms
 from rez_agent.local import standing as module
 from rez_agent.local.database import migrate, open_writer
-from rez_agent.local.metrics import Values
 from rez_agent.local.schema import MIGRATIONS
 from rez_agent.local.standing import standing
 from rez_agent.metrics import DEAD_LETTERS, HELD, QUEUE_DEPTH, QUEUE_OLDEST, SCHEDULES, WAITING, Metric
 from rez_agent.ports import Ports
 from rez_agent.usecases.entries import asked_execution
+from rez_agent.web.metrics import Values
 from tests.fakes import FAILED, NOON, REFUSED
 from tests.rig import Rig, schedule_of
 

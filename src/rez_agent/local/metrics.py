@@ -6,13 +6,11 @@ from them when somebody asks. What only the database knows is read then too, on 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
@@ -27,39 +25,14 @@ from rez_agent.metrics import (
     LATENESS,
     NONE,
     RUNNING,
-    Kind,
     Metric,
     code_class,
 )
 from rez_agent.ports import Claimed, Concluded
-
-Values = tuple[str, ...]
-"""The values of a metric's labels, in their order."""
+from rez_agent.web.metrics import Tally, Values, histogram, numbers
 
 Readings = Mapping[Metric, Mapping[Values, float]]
 """Metrics as they stand."""
-
-
-class Tally:
-    """A histogram as plain numbers: how many observations fell into each bucket, and their sum."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count ``value``."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def family(self, metric: Metric) -> HistogramMetricFamily:
-        """The library's histogram: cumulative buckets."""
-        buckets, total = [], 0
-        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
-            total += count
-            buckets.append(("+Inf" if bound == float("inf") else repr(bound), float(total)))
-        return HistogramMetricFamily(metric.name, metric.help, buckets=buckets, sum_value=self._sum)
 
 
 class LocalMetrics(Collector):
@@ -107,8 +80,8 @@ class LocalMetrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The families, as they stand now."""
-        yield self.lateness.family(LATENESS)
-        yield self.duration.family(DURATION)
+        yield histogram(LATENESS, {(): self.lateness})
+        yield histogram(DURATION, {(): self.duration})
         counted: Readings = {
             ATTEMPTS: self.attempts,
             EXECUTIONS: self.executions,
@@ -117,12 +90,4 @@ class LocalMetrics(Collector):
             RUNNING: {(): self.running},
         }
         for metric, values in {**counted, **self.readings}.items():
-            yield _family(metric, values)
-
-
-def _family(metric: Metric, values: Mapping[Values, float]) -> Family:
-    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, value in sorted(values.items()):
-        family.add_metric(labels, value)
-    return family
+            yield numbers(metric, values)

@@ -11,7 +11,7 @@ from datetime import datetime
 import apsw
 
 from rez_agent.domain.instants import to_ms
-from rez_agent.local.metrics import Readings, Values
+from rez_agent.local.metrics import Readings
 from rez_agent.local.rows import fetch
 from rez_agent.metrics import (
     DATABASE_BYTES,
@@ -25,6 +25,7 @@ from rez_agent.metrics import (
     STATUSES,
     WAITING,
 )
+from rez_agent.web.metrics import Values
 
 COUNTED_TO = 100_000
 """A count of the queue goes so far; a longer one is shown as that."""
