@@ -159,9 +159,17 @@ class Ledger(Protocol):
     def list(self, query: ExecutionQuery) -> Page[Execution]:
         """A page. Raises Invalid ``invalid_cursor``."""
 
-    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, tuple[Execution, ...]]:
+    def latest(
+        self,
+        schedule_ids: Sequence[str],
+        each: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> dict[str, tuple[Execution, ...]]:
         """The last ``each`` executions of each schedule by scheduled time, newest first, without their
-        payloads; empty for a schedule that has none. No history is read further than that."""
+        payloads; empty for a schedule that has none. No history is read further than that. ``since``
+        (inclusive) and ``until`` (exclusive), whole seconds, bound the scheduled time."""
 
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""

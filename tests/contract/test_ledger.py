@@ -387,8 +387,10 @@ def test_a_cursor_belongs_to_the_query_that_gave_it(history: SteppedHost) -> Non
 # --- the latest ---
 
 
-def latest(host: SteppedHost, *schedule_ids: str, each: int = 10) -> dict[str, tuple[Execution, ...]]:
-    return host.ask(lambda ports: ports.ledger.latest(schedule_ids, each))
+def latest(
+    host: SteppedHost, *schedule_ids: str, each: int = 10, **between: datetime
+) -> dict[str, tuple[Execution, ...]]:
+    return host.ask(lambda ports: ports.ledger.latest(schedule_ids, each, **between))
 
 
 def test_the_latest_of_several_schedules_are_told_newest_first_and_no_more_than_asked_for(
@@ -400,6 +402,23 @@ def test_the_latest_of_several_schedules_are_told_newest_first_and_no_more_than_
     }
     assert told_ == {"sch_b": ["12:00"], "sch_a": ["14:00", "13:00"], "sch_never": []}
     assert latest(history) == {}
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        ({"since": NOON + HOUR}, ["14:00", "13:00"]),
+        ({"until": NOON + HOUR}, ["12:00"]),
+        ({"since": NOON, "until": NOON + 2 * HOUR}, ["13:00", "12:00"]),
+        ({"since": NOON + 3 * HOUR}, []),
+    ],
+    ids=str,
+)
+def test_the_latest_may_be_those_of_a_stretch(
+    history: SteppedHost, between: dict[str, datetime], expected: list[str]
+) -> None:
+    found = latest(history, "sch_a", "sch_b", **between)["sch_a"]
+    assert [f"{one.scheduled_time:%H:%M}" for one in found] == expected
 
 
 def test_the_latest_are_as_the_ledger_has_them_but_for_their_payloads(ledger: SteppedHost) -> None:

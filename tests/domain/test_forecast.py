@@ -160,3 +160,9 @@ def test_what_is_due_before_the_first_minute_and_starts_after_it_is_counted() ->
     assert counted[59] > 0
     assert counted[60] == pytest.approx(0)
     assert LONGEST_WINDOW == DAY
+
+
+def test_a_schedule_is_told_whether_it_is_due_in_minutes_of_its_own() -> None:
+    tally = Tally(NOW, DAY)
+    several = ("cron(0 9 * * ? *)", "cron(0 9 * * ? *)", "rate(1 hour)", "cron(0 9 * * ? *)")
+    assert [tally.add(load(text)) for text in several] == [True, False, True, False]

@@ -39,6 +39,7 @@ SUCCESSES = {
     "get_statistics": [200],
     "list_occurrences": [200],
     "list_schedule_changes": [200],
+    "get_week": [200],
     "list_executions": [200],
     "redrive_executions": [200, 202],
     "get_execution": [200],

@@ -101,9 +101,17 @@ class DynamoLedger:
         more: then a page may be short, or empty, and the next cursor goes on."""
         return self._reading().page(query)
 
-    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, tuple[Execution, ...]]:
+    def latest(
+        self,
+        schedule_ids: Sequence[str],
+        each: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> dict[str, tuple[Execution, ...]]:
         """The last of each schedule; the schedules are read side by side."""
-        found = self._reading().latest(schedule_ids, each)
+        query = ExecutionQuery(since=since, until=until, limit=each)
+        found = self._reading().latest(schedule_ids, query)
         return {one: tuple(execution_from(item) for item in items) for one, items in found.items()}
 
     def in_flight(self, schedule_id: str) -> InFlight:

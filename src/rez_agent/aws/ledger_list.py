@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice
@@ -90,13 +90,15 @@ class LedgerList:
         total, exact = _counted(self._steps(query, _LAST, counting=True), self._looks)
         return Page(tuple(self._execution(item) for item in items), cursor, total, exact)
 
-    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, list[Item]]:
-        """The last items of each schedule, newest first, without payloads and attempts. Only queries run in
-        the threads, none of which remembers what it has read."""
+    def latest(self, schedule_ids: Sequence[str], query: ExecutionQuery) -> dict[str, list[Item]]:
+        """The last items of each schedule within the query's times, newest first, as many as its limit at
+        most, without payloads and attempts. Only queries run in the threads, none of which remembers what it
+        has read."""
+        each, filters = query.limit, _Filters({}, query.since, query.until)
 
         def of(schedule_id: str) -> list[Item]:
-            query = ExecutionQuery(schedule_id=schedule_id)
-            return list(islice(self._of_schedule(query, _ANY, _LAST, each, only=BUT_PAYLOAD), each))
+            one = replace(query, schedule_id=schedule_id)
+            return list(islice(self._of_schedule(one, filters, _LAST, each, only=BUT_PAYLOAD), each))
 
         wanted = list(dict.fromkeys(schedule_ids))
         if not wanted:
@@ -308,9 +310,6 @@ class _Filters:
             "values": {f":{name}": value for name, value in self.equal.items()}
             | {":now": int(now.timestamp())},
         }
-
-
-_ANY = _Filters({}, None, None)
 
 
 def _plain(value: Any) -> Any:

@@ -127,12 +127,15 @@ class Tally:
         self._steps = array("d", bytes(8 * (LONGEST_WINDOW + minutes + 1)))
         self._waiting: dict[_Pattern, int] = {}
 
-    def add(self, load: Load) -> None:
-        """Count a schedule that can fire; one that is paused for good, or in error, is not for here."""
+    def add(self, load: Load) -> bool:
+        """Count a schedule that can fire; one that is paused for good, or in error, is not for here. Whether
+        it is due in other minutes than all before it, so that counting visits its occurrences too."""
         pattern = self._pattern(load)
-        self._waiting[pattern] = self._waiting.get(pattern, 0) + 1
+        others = self._waiting.get(pattern, 0)
+        self._waiting[pattern] = others + 1
         if len(self._waiting) >= PATTERNS_AT_ONCE:
             self._count()
+        return others == 0
 
     def forecast(self) -> Forecast:
         """What was counted so far."""

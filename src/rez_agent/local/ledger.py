@@ -41,7 +41,7 @@ _INSERT = (
 )
 _LATEST = (
     f"SELECT {EXECUTION_COLUMNS.replace('payload', 'NULL')} FROM executions "  # noqa: S608 - constant columns
-    "WHERE id >= ?1 || '_' AND id < ?1 || '_:' AND schedule_id = ?1 ORDER BY id DESC LIMIT ?2"
+    "WHERE id >= ?1 || '_' || ?3 AND id < ?1 || '_' || ?4 AND schedule_id = ?1 ORDER BY id DESC LIMIT ?2"
 )
 
 
@@ -110,11 +110,20 @@ class SqliteLedger:
         cursor = cursor_for(identity, page[-1][-1:]) if len(rows) > query.limit else None
         return Page(tuple(execution_from(row) for row in page), cursor, total, exact)
 
-    def latest(self, schedule_ids: Sequence[str], each: int) -> dict[str, tuple[Execution, ...]]:
+    def latest(
+        self,
+        schedule_ids: Sequence[str],
+        each: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> dict[str, tuple[Execution, ...]]:
         """The last of each schedule: a stretch of the index by id for each."""
         execute = self._connection.execute
+        first, end = compact(since) if since else "", compact(until) if until else ":"
         return {
-            one: tuple(execution_from(row) for row in execute(_LATEST, (one, each))) for one in schedule_ids
+            one: tuple(execution_from(row) for row in execute(_LATEST, (one, each, first, end)))
+            for one in schedule_ids
         }
 
     def in_flight(self, schedule_id: str) -> InFlight:

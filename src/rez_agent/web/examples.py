@@ -130,6 +130,34 @@ STATISTICS: dict[str, Any] = {
     "lateness_ms": {"p50": 12, "p95": 40, "longest": 95},
 }
 
+WEEK: dict[str, Any] = {
+    "timezone": "America/New_York",
+    "now": "2026-03-08T12:00:00Z",
+    "days": [*(f"2026-03-{day:02}T05:00:00Z" for day in range(2, 9)), "2026-03-09T04:00:00Z"],
+    "items": [
+        {
+            "schedule_id": SCHEDULE_ID,
+            "name": "tee-times",
+            "status": "active",
+            "expected": 1,
+            "marks": [
+                {"at": _DUE, "fate": "succeeded", "execution_id": EXECUTION_ID, "until": None, "count": 1}
+            ],
+            "hours": [],
+            "unread": False,
+        }
+    ],
+    "next_cursor": None,
+    "total": 1,
+    "load": {
+        "schedules": 1,
+        "complete": True,
+        "per_hour": [0.0] * 149 + [1.0] + [0.0] * 17,
+        "busiest": [],
+        "flattening": None,
+    },
+}
+
 OCCURRENCE: dict[str, Any] = {"utc": _DUE, "local": "2026-03-08T06:30:00-04:00", "note": None}
 
 PREVIEW: dict[str, Any] = {

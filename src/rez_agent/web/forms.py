@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,6 +13,7 @@ from rez_agent.domain.execution import ExecutionStatus, Reason
 from rez_agent.domain.instants import Instant
 from rez_agent.domain.policies import Frozen
 from rez_agent.domain.schedule import ScheduleStatus, TargetType
+from rez_agent.ports import ScheduleQuery
 from rez_agent.usecases.keys import Scope
 from rez_agent.usecases.preview import PREVIEWED_AT_MOST
 from rez_agent.usecases.statistics import COUNTED_AT_MOST
@@ -206,6 +208,24 @@ class StatisticsFilter(Frozen):
     since: Annotated[Instant | None, Field(description="scheduled at or after")] = None
     until: Annotated[Instant | None, Field(description="scheduled before")] = None
     limit: Annotated[int, Field(ge=1, le=COUNTED_AT_MOST, description="executions at most")] = COUNTED_AT_MOST
+
+
+class WeekFilter(Frozen):
+    """Which seven days, of which schedules. Without ``from``: from the present week's Monday on."""
+
+    from_: Annotated[date | None, Field(alias="from", description="the first day, such as 2026-03-02")] = None
+    timezone: Annotated[str, Field(max_length=256, description="whose days; an IANA name")] = "UTC"
+    created_by: Annotated[Word | None, Field(description="the owner: the name of the key")] = None
+    tag: Word | None = None
+    name_prefix: Annotated[Word | None, Field(description="names that begin like this")] = None
+    cursor: Cursor = None
+
+    @property
+    def query(self) -> ScheduleQuery:
+        """The same for the store."""
+        return ScheduleQuery(
+            owner=self.created_by, tag=self.tag, name_prefix=self.name_prefix, cursor=self.cursor
+        )
 
 
 class OccurrenceFilter(Frozen):

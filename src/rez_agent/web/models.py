@@ -15,6 +15,7 @@ from rez_agent.domain.consequences import Fate
 from rez_agent.domain.execution import Cause, ExecutionStatus, Reason
 from rez_agent.domain.policies import Policies
 from rez_agent.domain.schedule import CalendarUse, ScheduleStatus, TargetType, TemplateUse
+from rez_agent.domain.week import Fate
 from rez_agent.usecases.keys import Scope
 
 
@@ -286,6 +287,61 @@ class BackfillAnswer(RootModel[BackfillPlan | CommandApplied]):
     """The plan of a dry run, or the command's outcome."""
 
 
+class MarkShape(Shape):
+    """One occurrence or run, or ``count`` occurrences in one entry up to ``until``."""
+
+    at: AwareDatetime
+    fate: Fate
+    execution_id: str | None
+    until: AwareDatetime | None
+    count: int
+
+
+class HourShape(Shape):
+    """An hour of a schedule that is due too often for marks: how many met which fate."""
+
+    begins: AwareDatetime
+    fates: dict[Fate, int]
+
+
+class WeekRow(Shape):
+    """A schedule's week: ``marks``, or ``hours`` where there are more than 84 occurrences. ``unread``: there
+    are older executions in the week that were not read."""
+
+    schedule_id: str
+    name: str
+    status: ScheduleStatus
+    expected: int
+    marks: list[MarkShape]
+    hours: list[HourShape]
+    unread: bool
+
+
+class BusyMinute(Shape):
+    """How many executions a minute starts."""
+
+    minute: AwareDatetime
+    executions: float
+
+
+class FlatteningShape(Shape):
+    """A flexible window for all that have none, and what the busiest minute has under it."""
+
+    flexible_window_minutes: int
+    peak: float
+
+
+class LoadShape(Shape):
+    """What the definitions start, by the hour from the week's beginning on. ``complete``: all schedules are
+    counted, else the first ``schedules`` of them."""
+
+    schedules: int
+    complete: bool
+    per_hour: list[float]
+    busiest: list[BusyMinute]
+    flattening: FlatteningShape | None
+
+
 class AtLeast(Shape):
     """A total that was not counted to the end."""
 
@@ -315,6 +371,16 @@ class OccurrenceList(Listing):
     """A page of occurrences."""
 
     items: list[OccurrenceShape]
+
+
+class WeekShape(Listing):
+    """Seven days: ``days`` are the eight midnights around them."""
+
+    timezone: str
+    now: AwareDatetime
+    days: list[AwareDatetime]
+    items: list[WeekRow]
+    load: LoadShape
 
 
 class BatchItem(Shape):

@@ -11,6 +11,7 @@ from rez_agent.web.metrics import Exposition
 from rez_agent.web.operations import Operation, Shown
 from rez_agent.web.pages import Pages
 from rez_agent.web.schedule_routes import SCHEDULES
+from rez_agent.web.week import show_week
 
 _execution = partial(Operation, tag="executions")
 _system = partial(Operation, tag="server")
@@ -103,6 +104,20 @@ EXECUTIONS = (
     ),
 )
 
+WEEK = Operation(
+    "GET",
+    "/api/week",
+    show_week,
+    "get_week",
+    "Read what is due and what became of it, seven days at a time",
+    "schedules",
+    Scope.READ,
+    {200: Shown("The week", models.WeekShape, examples.WEEK)},
+    description="50 schedules a page, the newest first, each with its occurrences and runs. The load is of "
+    "the first 1,000 schedules. What is not read is said not to be.",
+    filters=forms.WeekFilter,
+)
+
 KEYS = (
     _key(
         "POST",
@@ -145,7 +160,7 @@ KEYS = (
 
 def operations(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:
     """Every operation. The first that matches a request has it."""
-    return (*SCHEDULES, *AUDIT, *EXECUTIONS, *KEYS, *_server(exposition, pages))
+    return (*SCHEDULES, *AUDIT, WEEK, *EXECUTIONS, *KEYS, *_server(exposition, pages))
 
 
 def _server(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:
