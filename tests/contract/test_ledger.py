@@ -388,9 +388,13 @@ def test_a_cursor_belongs_to_the_query_that_gave_it(history: SteppedHost) -> Non
 
 
 def latest(
-    host: SteppedHost, *schedule_ids: str, each: int = 10, **between: datetime
+    host: SteppedHost,
+    *schedule_ids: str,
+    each: int = 10,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> dict[str, tuple[Execution, ...]]:
-    return host.ask(lambda ports: ports.ledger.latest(schedule_ids, each, **between))
+    return host.ask(lambda ports: ports.ledger.latest(schedule_ids, each, since=since, until=until))
 
 
 def test_the_latest_of_several_schedules_are_told_newest_first_and_no_more_than_asked_for(
@@ -405,19 +409,19 @@ def test_the_latest_of_several_schedules_are_told_newest_first_and_no_more_than_
 
 
 @pytest.mark.parametrize(
-    ("between", "expected"),
+    ("since", "until", "expected"),
     [
-        ({"since": NOON + HOUR}, ["14:00", "13:00"]),
-        ({"until": NOON + HOUR}, ["12:00"]),
-        ({"since": NOON, "until": NOON + 2 * HOUR}, ["13:00", "12:00"]),
-        ({"since": NOON + 3 * HOUR}, []),
+        (NOON + HOUR, None, ["14:00", "13:00"]),
+        (None, NOON + HOUR, ["12:00"]),
+        (NOON, NOON + 2 * HOUR, ["13:00", "12:00"]),
+        (NOON + 3 * HOUR, None, []),
     ],
     ids=str,
 )
 def test_the_latest_may_be_those_of_a_stretch(
-    history: SteppedHost, between: dict[str, datetime], expected: list[str]
+    history: SteppedHost, since: datetime | None, until: datetime | None, expected: list[str]
 ) -> None:
-    found = latest(history, "sch_a", "sch_b", **between)["sch_a"]
+    found = latest(history, "sch_a", "sch_b", since=since, until=until)["sch_a"]
     assert [f"{one.scheduled_time:%H:%M}" for one in found] == expected
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rez_agent.domain.due import Instants
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason, Span, execution_id
 from rez_agent.domain.instants import from_seconds, to_seconds
-from rez_agent.domain.week import DAY, GRACE, HOUR, Facts, Fate, cells_of, fate_of, marks_of
+from rez_agent.domain.week import DAY, GRACE, HOUR, Facts, MarkFate, cells_of, fate_of, marks_of
 from tests.fakes import NOON
 
 NOW = to_seconds(NOON)
@@ -189,7 +189,7 @@ def test_marks_and_hours_tell_the_same(story: tuple[set[int], Facts], data: st.D
     executions = [ran(at, data.draw(st.sampled_from(list(ExecutionStatus)))) for at in made]
     marks = marks_of(Instants(times), executions, facts, BEGINS, ENDS)
     cells = cells_of(Instants(times), executions, facts, BEGINS, ENDS)
-    by_hour: dict[int, Counter[Fate]] = {cell.begins: Counter() for cell in cells}
+    by_hour: dict[int, Counter[MarkFate]] = {cell.begins: Counter() for cell in cells}
     for mark in marks:
         by_hour[mark.at - (mark.at - BEGINS) % HOUR][mark.fate] += 1
     assert {cell.begins: cell.fates for cell in cells} == {at: dict(found) for at, found in by_hour.items()}

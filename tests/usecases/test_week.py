@@ -13,6 +13,7 @@ import pytest
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason, Span, execution_id
 from rez_agent.domain.schedule import Pause, Schedule
+from rez_agent.domain.week import MarkFate
 from rez_agent.ports import Ports, ScheduleQuery
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.entries import asked_execution
@@ -125,7 +126,7 @@ def test_what_is_due_every_minute_is_counted_by_the_hour(host: SteppedHost) -> N
     kept(host, schedule, ran=tuple(entry(schedule, at, ExecutionStatus.SUCCEEDED) for at in minutes))
     (row,) = asked(host).rows
     assert (row.expected, row.marks, len(row.cells)) == (7 * 24 * 60, (), 168)
-    assert row.cells[11].fates["succeeded"] == 29
+    assert row.cells[11].fates[MarkFate.SUCCEEDED] == 29
     assert row.cells[12].fates == {"succeeded": 1, "expected": 59}
     assert row.cells[13].fates == {"expected": 60}
 
@@ -136,8 +137,8 @@ def test_a_dense_schedule_is_read_only_so_far_and_says_so(host: SteppedHost) -> 
     kept(host, *several, ran=tuple(entry(several[0], at, ExecutionStatus.SUCCEEDED) for at in minutes))
     row = next(one for one in asked(host).rows if one.schedule.id == several[0].id)
     assert row.unread
-    assert sum(cell.fates.get("succeeded", 0) for cell in row.cells) == 60  # type: ignore[call-overload]
-    assert sum(cell.fates.get("missed", 0) for cell in row.cells) == 0  # type: ignore[call-overload]
+    assert sum(cell.fates.get(MarkFate.SUCCEEDED, 0) for cell in row.cells) == 60
+    assert sum(cell.fates.get(MarkFate.MISSED, 0) for cell in row.cells) == 0
 
 
 def test_a_page_of_schedules_has_a_next_one_and_the_load_is_of_all(host: SteppedHost) -> None:

@@ -26,7 +26,7 @@ GRACE = 120
 _ON_ITS_SCHEDULE = (Cause.SCHEDULE, Cause.CATCH_UP, Cause.ENGINE_ONLY)
 
 
-class Fate(StrEnum):
+class MarkFate(StrEnum):
     """What became of an occurrence or of a run that somebody asked for. ``expected`` lies ahead; ``due`` is
     past by less than :data:`GRACE` and has no entry yet; ``paused`` does not fire, or did not."""
 
@@ -43,7 +43,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
-_OF_REASON = {Reason.MISSED: Fate.MISSED, Reason.PAUSED: Fate.PAUSED}
+_OF_REASON = {Reason.MISSED: MarkFate.MISSED, Reason.PAUSED: MarkFate.PAUSED}
 
 
 class Times(Protocol):
@@ -78,7 +78,7 @@ class Mark:
     """One occurrence or run, or ``count`` occurrences in one entry up to ``last``."""
 
     at: int
-    fate: Fate
+    fate: MarkFate
     execution: Execution | None = None
     last: int | None = None
     count: int = 1
@@ -89,29 +89,29 @@ class Cell:
     """An hour of a schedule that is due too often for marks: how many met which fate."""
 
     begins: int
-    fates: dict[Fate, int] = field(default_factory=dict)
+    fates: dict[MarkFate, int] = field(default_factory=dict)
 
 
-def fate_of(execution: Execution) -> Fate:
+def fate_of(execution: Execution) -> MarkFate:
     """What became of an execution."""
     if execution.status is ExecutionStatus.SKIPPED:
-        return _OF_REASON.get(execution.reason, Fate.SKIPPED) if execution.reason else Fate.SKIPPED
-    return Fate(execution.status.value)
+        return _OF_REASON.get(execution.reason, MarkFate.SKIPPED) if execution.reason else MarkFate.SKIPPED
+    return MarkFate(execution.status.value)
 
 
-def fate_without(facts: Facts, at: int) -> Fate | None:
+def fate_without(facts: Facts, at: int) -> MarkFate | None:
     """What an occurrence at ``at`` without an entry is; None where it never was one."""
     if at < facts.born:
         return None
     paused = facts.paused
     if paused is not None and at > paused[0] and (paused[1] is None or at < paused[1]):
-        return Fate.PAUSED
+        return MarkFate.PAUSED
     if at > facts.now:
-        return Fate.EXPECTED if facts.firing else None
+        return MarkFate.EXPECTED if facts.firing else None
     if at > facts.now - GRACE:
-        return Fate.DUE
+        return MarkFate.DUE
     long_ago = at < facts.read or at <= facts.defined or at <= facts.now - DAY
-    return Fate.UNKNOWN if long_ago else Fate.MISSED
+    return MarkFate.UNKNOWN if long_ago else MarkFate.MISSED
 
 
 def marks_of(
@@ -149,7 +149,7 @@ def cells_of(
             if fate is not None:
                 entries = sum(1 for mark in hours[number] if low <= mark.at < high and _on_schedule(mark))
                 fates[fate] += max(0, times.count_epochs(low - 1, high - 1) - entries)
-        cells.append(Cell(hour, {fate: fates[fate] for fate in Fate if fates[fate]}))
+        cells.append(Cell(hour, {fate: fates[fate] for fate in MarkFate if fates[fate]}))
     return tuple(cells)
 
 

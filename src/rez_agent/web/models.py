@@ -15,7 +15,7 @@ from rez_agent.domain.consequences import Fate
 from rez_agent.domain.execution import Cause, ExecutionStatus, Reason
 from rez_agent.domain.policies import Policies
 from rez_agent.domain.schedule import CalendarUse, ScheduleStatus, TargetType, TemplateUse
-from rez_agent.domain.week import Fate
+from rez_agent.domain.week import MarkFate
 from rez_agent.usecases.keys import Scope
 
 
@@ -291,7 +291,7 @@ class MarkShape(Shape):
     """One occurrence or run, or ``count`` occurrences in one entry up to ``until``."""
 
     at: AwareDatetime
-    fate: Fate
+    fate: MarkFate
     execution_id: str | None
     until: AwareDatetime | None
     count: int
@@ -301,7 +301,7 @@ class HourShape(Shape):
     """An hour of a schedule that is due too often for marks: how many met which fate."""
 
     begins: AwareDatetime
-    fates: dict[Fate, int]
+    fates: dict[MarkFate, int]
 
 
 class WeekRow(Shape):

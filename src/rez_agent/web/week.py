@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from rez_agent.domain.instants import from_seconds, rfc3339
-from rez_agent.domain.week import Cell, Fate, Mark
+from rez_agent.domain.week import Cell, Mark, MarkFate
 from rez_agent.usecases.week import Flattening, Row, Week, WeekLoad, week
 from rez_agent.web.answers import answer
 from rez_agent.web.calls import Call
@@ -65,7 +65,7 @@ def _hour(cell: Cell) -> Document:
     return {"begins": rfc3339(from_seconds(cell.begins)), "fates": _counts(cell.fates)}
 
 
-def _counts(fates: dict[Fate, int]) -> dict[str, int]:
+def _counts(fates: dict[MarkFate, int]) -> dict[str, int]:
     return {fate.value: count for fate, count in fates.items()}
 
 
