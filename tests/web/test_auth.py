@@ -74,6 +74,7 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
     ("GET", "/api/schedules/{schedule_id}/executions", None, Scope.READ, True),
     ("GET", "/api/schedules/{schedule_id}/statistics", None, Scope.READ, True),
     ("GET", "/api/schedules/{schedule_id}/changes", None, Scope.READ, True),
+    ("GET", "/api/week", None, Scope.READ, False),
     ("GET", "/api/schedules/{schedule_id}/occurrences", None, Scope.READ, True),
     ("GET", "/api/executions", None, Scope.READ, False),
     ("POST", "/api/executions/redrive", {}, Scope.WRITE, False),
