@@ -14,6 +14,7 @@ from enum import StrEnum
 from rez_agent.domain.command import CommandAction
 from rez_agent.domain.execution import ExecutionStatus, Reason
 from rez_agent.domain.schedule import ScheduleStatus
+from rez_agent.usecases.firing import Firing
 
 OTHER = "other"
 NONE = "none"
@@ -163,6 +164,51 @@ DATABASE_BYTES = Metric(
     "rez_database_bytes", Kind.GAUGE, "Size of the database, without its log.", "bytes", on=On.LOCAL
 )
 
+FIRINGS = Metric(
+    "rez_firings",
+    Kind.COUNTER,
+    "Firings of EventBridge Scheduler, by what became of them.",
+    labels=("became",),
+    on=On.AWS,
+)
+INVOCATIONS_FAILED = Metric(
+    "rez_invocations_failed",
+    Kind.COUNTER,
+    "Events that a function could not read or act on: Lambda tries again, then they are dead letters.",
+    on=On.AWS,
+)
+RECORDS_FAILED = Metric(
+    "rez_records_failed", Kind.COUNTER, "Messages of a queue that went back to it.", on=On.AWS
+)
+EXECUTIONS_DROPPED = Metric(
+    "rez_executions_dropped",
+    Kind.COUNTER,
+    "Work handed over again that somebody else has, or has finished.",
+    on=On.AWS,
+)
+PUBLISHES_FAILED = Metric(
+    "rez_publishes_failed",
+    Kind.COUNTER,
+    "Messages that SNS or SQS did not take: the sweep hands them over again.",
+    on=On.AWS,
+)
+SCHEDULES_ARMED = Metric(
+    "rez_schedules_armed", Kind.COUNTER, "Schedules that EventBridge Scheduler took up.", on=On.AWS
+)
+ARMINGS_FAILED = Metric(
+    "rez_armings_failed", Kind.COUNTER, "Schedules that it did not: the sweep arms them again.", on=On.AWS
+)
+SWEEP_MENDED = Metric(
+    "rez_sweep_mended", Kind.COUNTER, "Things left undone that the sweep of a minute took up.", on=On.AWS
+)
+SWEEP_FAILURES = Metric("rez_sweep_failures", Kind.COUNTER, "Those that it could not.", on=On.AWS)
+RECONCILE_MENDED = Metric(
+    "rez_reconcile_mended",
+    Kind.COUNTER,
+    "Differences between the store and EventBridge that the reconcile of an hour mended.",
+    on=On.AWS,
+)
+
 TABLE: tuple[Metric, ...] = (
     EXECUTIONS,
     ATTEMPTS,
@@ -184,6 +230,16 @@ TABLE: tuple[Metric, ...] = (
     WRITER_GROUPS,
     WRITER_USE_CASES,
     DATABASE_BYTES,
+    FIRINGS,
+    INVOCATIONS_FAILED,
+    RECORDS_FAILED,
+    EXECUTIONS_DROPPED,
+    PUBLISHES_FAILED,
+    SCHEDULES_ARMED,
+    ARMINGS_FAILED,
+    SWEEP_MENDED,
+    SWEEP_FAILURES,
+    RECONCILE_MENDED,
 )
 """Every metric."""
 
@@ -226,6 +282,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "code": tuple(dict.fromkeys((*_CLASSES.values(), *_STATUSES.values(), OTHER))),
     "lateness": (ON_TIME, LATE),
     "action": tuple(action.value for action in CommandAction),
+    "became": tuple(firing.value for firing in Firing),
 }
 """The values of those labels that mean the same in every metric. ``status`` is one of the metric's own
 states; ``method`` and ``route`` are those of the API's table."""

@@ -73,6 +73,7 @@ class AwsStepped:
             engine=lambda unit, schedules, ledger, topic: EventBridgeEngine(
                 unit, schedules, ledger, topic, clock=self.clock, armer=self.armer
             ),
+            metrics=self.metrics,
         )
 
     def unit(self) -> Unit:

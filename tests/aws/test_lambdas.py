@@ -220,7 +220,8 @@ def test_every_function_runs_by_its_handler_and_its_environment() -> None:
     built.clients.scheduler.create_schedule_group(Name=stage.settings.schedule_group)
     told = environment(stage.settings)
 
-    answer, _ = invoke("webapi", request("POST", "/api/schedules", SCHEDULE), told)
+    answer, lines = invoke("webapi", request("POST", "/api/schedules", SCHEDULE), told)
+    assert counted(lines)["rez_http_requests"] == [1.0]
     schedule_id = document(answer)["schedule_id"]
     (command,) = stage.received("schedule-creation")
 
@@ -228,15 +229,16 @@ def test_every_function_runs_by_its_handler_and_its_environment() -> None:
     (applied,) = [line for line in lines if line.get("message") == "command_applied"]
     assert (applied["schedule_id"], applied["cold_start"]) == (schedule_id, True)
     assert applied["function_request_id"] == Context().aws_request_id
-    assert counted(lines)["CommandsApplied"] == [1.0]
+    assert counted(lines)["rez_commands"] == [1.0]
 
     invoke("scheduler", firing(schedule_id, "2026-06-01T06:00:00Z"), told)
     answer, lines = invoke("processor", batch("poison"), told)
     assert len(answer["batchItemFailures"]) == 1
-    assert counted(lines)["RecordsFailed"] == [1.0]
+    assert counted(lines)["rez_records_failed"] == [1.0]
 
-    answer, _ = invoke("sweep", {"sweep": "minute"}, told)
+    answer, lines = invoke("sweep", {"sweep": "minute"}, told)
     assert answer["commands"] == 0
+    assert counted(lines)["rez_queue_depth"] == [0.0]
 
 
 @pytest.mark.parametrize("name", ["scheduler", "processor", "sweep"])
@@ -245,7 +247,7 @@ def test_an_event_that_cannot_be_read_fails_the_function_with_its_code(name: str
     _, lines = invoke(name, {"detail-type": "Scheduled Event"}, environment(stage.settings), fails=True)
     (failure,) = [line for line in lines if line.get("message") == "invocation_failed"]
     assert (failure["level"], failure["code"]) == ("ERROR", "unknown_event")
-    assert counted(lines)["InvocationsFailed"] == [1.0]
+    assert counted(lines)["rez_invocations_failed"] == [1.0]
 
 
 @pytest.mark.parametrize("name", ["scheduler", "processor", "sweep", "webapi"])

@@ -58,6 +58,7 @@ from rez_agent.aws.wire import Item
 from rez_agent.domain.errors import Invalid, RezError
 from rez_agent.domain.instants import from_seconds, to_seconds
 from rez_agent.domain.schedule import Schedule
+from rez_agent.metrics import ARMINGS_FAILED, SCHEDULES_ARMED
 from rez_agent.ports import Clock
 
 WATCHED = "w"
@@ -78,8 +79,6 @@ ROUNDS = 5
 PATIENCE_SECONDS = 0.2
 """How long a command waits for its turn at :class:`~rez_agent.aws.bucket.TokenBucket`."""
 
-SCHEDULES_ARMED = "SchedulesArmed"
-ARMINGS_FAILED = "ArmingsFailed"
 """Calls that EventBridge Scheduler refused: the row says why, and the sweep tries again."""
 
 _LONGEST_REASON = 1_000

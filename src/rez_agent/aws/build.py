@@ -87,6 +87,7 @@ def build(
         number=itertools.count(1).__next__,
         topic=lambda unit: SnsTopic(unit, publisher),
         engine=partial(EventBridgeEngine, clock=clock, armer=armer),
+        metrics=metrics,
     )
     return Built(
         settings=settings,

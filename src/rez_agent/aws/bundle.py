@@ -9,8 +9,10 @@ from rez_agent.aws.blobs import Bucket, S3Blobs
 from rez_agent.aws.changes import DynamoChanges
 from rez_agent.aws.keeping import Kept
 from rez_agent.aws.ledger import DynamoLedger
+from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.records import DynamoMessages, DynamoRecords
 from rez_agent.aws.schedule_store import DynamoSchedules
+from rez_agent.aws.tables import EXECUTIONS
 from rez_agent.aws.unit import Unit
 from rez_agent.ports import Actions, Clock, Engine, Ports, Random, Topic
 
@@ -42,12 +44,14 @@ class Shared:
     number: Callable[[], int]
     topic: Callable[[Unit], Topic]
     engine: Callable[[Unit, DynamoSchedules, DynamoLedger, Topic], Engine]
+    metrics: AwsMetrics
 
 
 def ports_over(unit: Unit, shared: Shared) -> AwsPorts:
     """The ports over ``unit``."""
     clock = shared.clock
     blobs = S3Blobs(unit, shared.bucket, draw=shared.draw, now=clock.now)
+    unit.watch(EXECUTIONS, shared.metrics.moved)
     topic = shared.topic(unit)
     schedules = DynamoSchedules(unit, clock, blobs, revisions_kept=shared.kept.ledger)
     ledger = DynamoLedger(

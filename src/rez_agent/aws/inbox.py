@@ -21,13 +21,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rez_agent.aws.logs import log
-from rez_agent.aws.metrics import COMMANDS_APPLIED, COMMANDS_FAILED, FIRINGS, AwsMetrics
+from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.store import Store
 from rez_agent.clock import encoded
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.errors import Malformed, NotFound, RezError, Unavailable
 from rez_agent.domain.instants import Instant, rfc3339, to_ms
 from rez_agent.domain.reading import read
+from rez_agent.metrics import FIRINGS
 from rez_agent.ports import Ports
 from rez_agent.usecases.applying import apply
 from rez_agent.usecases.callers import Caller
@@ -136,7 +137,7 @@ class Inbox:
         )
         told = {"schedule_id": firing.schedule_id, "scheduled_time": rfc3339(firing.scheduled_time)}
         log.info("fired", action="fired", extra={**told, "became": became.value})
-        self._metrics.count(FIRINGS)
+        self._metrics.count(FIRINGS, became=became.value)
 
     def _judge(self, command: Stored | Asked) -> None:
         try:
@@ -147,7 +148,7 @@ class Inbox:
             refusal = error
             message = self._store.write(lambda ports: refuse(ports, command, refusal))
         _tell(message)
-        self._metrics.count(COMMANDS_FAILED if message.status is MessageStatus.FAILED else COMMANDS_APPLIED)
+        self._metrics.judged(message)
 
 
 def carry_out(ports: Ports, command: Stored | Asked, *, quota: int) -> Message:

@@ -1,7 +1,9 @@
 """Metrics: counted while a function runs, written once an invocation in CloudWatch's embedded metric format.
 
 CloudWatch makes metrics of such lines in the log by itself: no call, no right, no delay for the caller. The
-namespace is ``rez-agent``, the dimensions ``service`` and ``stage``: each further one would be paid for.
+names are those of :mod:`rez_agent.metrics`, the namespace ``rez-agent``, the dimensions ``service``,
+``stage`` and the metric's labels: each combination is paid for, so there are few. What has the same labels
+shares a line.
 """
 
 from __future__ import annotations
@@ -12,73 +14,83 @@ from threading import Lock
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from rez_agent.aws.logs import SERVICE
+from rez_agent.aws.wire import Item
+from rez_agent.domain.command import Message
 from rez_agent.domain.execution import ExecutionStatus
+from rez_agent.metrics import (
+    ATTEMPTS,
+    COMMANDS,
+    DURATION,
+    EXECUTIONS,
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    LATENESS,
+    NONE,
+    Metric,
+    code_class,
+)
 from rez_agent.ports import Claimed, Concluded
 
 NAMESPACE = "rez-agent"
 
-COMMANDS_APPLIED = "CommandsApplied"
-COMMANDS_FAILED = "CommandsFailed"
-"""Commands that were judged and refused: their messages tell why."""
+_UNITS = {"": MetricUnit.Count, "seconds": MetricUnit.Seconds, "bytes": MetricUnit.Bytes}
 
-FIRINGS = "Firings"
-INVOCATIONS_FAILED = "InvocationsFailed"
-"""Events that a function could not read or act on: Lambda tries again, then they are dead letters."""
-
-RECORDS_FAILED = "RecordsFailed"
-"""Messages of a queue that went back to it."""
-
-EXECUTIONS_DROPPED = "ExecutionsDropped"
-"""Work handed over again that somebody else has, or has finished."""
-
-PUBLISHES_FAILED = "PublishesFailed"
-"""Messages that SNS or SQS did not take: the sweep hands them over again."""
-
-DEAD_LETTERS = "DeadLetters"
-LATENESS = "LatenessSeconds"
-DURATION = "AttemptSeconds"
+Labels = tuple[tuple[str, str], ...]
 
 
 class AwsMetrics:
     """Counts of one invocation after another, from any thread."""
 
     def __init__(self, stage: str) -> None:
-        self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
-        self._metrics.set_default_dimensions(stage=stage)
+        self._stage = stage
         self._lock = Lock()
-        self._counted = False
+        self._lines: dict[Labels, EphemeralMetrics] = {}
 
-    def count(self, name: str, number: int = 1) -> None:
+    def count(self, metric: Metric, number: int = 1, **labels: str) -> None:
         """``number`` more."""
-        self._add(name, MetricUnit.Count, number)
+        self.observe(metric, number, **labels)
 
-    def seconds(self, name: str, seconds: float) -> None:
-        """How long something took."""
-        self._add(name, MetricUnit.Seconds, round(seconds, 3))
+    def observe(self, metric: Metric, value: float, **labels: str) -> None:
+        """A duration, or how something stands. What labels it has on one machine alone are left out."""
+        kept = tuple((name, labels[name]) for name in metric.on_aws)
+        with self._lock:
+            line = self._lines.get(kept)
+            if line is None:
+                line = self._lines[kept] = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+                line.set_default_dimensions(stage=self._stage, **dict(kept))
+            line.add_metric(name=metric.name, unit=_UNITS[metric.unit], value=round(value, 3))
 
     def began(self, claimed: Claimed, now: datetime) -> None:
         """An attempt is about to start."""
         if claimed.work.attempt == 1:
-            self.seconds(LATENESS, max(0.0, (now - claimed.due_at).total_seconds()))
+            self.observe(LATENESS, max(0.0, (now - claimed.due_at).total_seconds()))
 
     def ended(self, concluded: Concluded) -> None:
         """An attempt has ended."""
         attempt = concluded.attempt
-        self.count(f"Attempts{attempt.outcome.capitalize()}")
-        self.seconds(DURATION, (attempt.finished_at - attempt.started_at).total_seconds())
-        if concluded.status.final:
-            self.count(f"Executions{ExecutionStatus(concluded.status).value.capitalize()}")
-        if concluded.dead_letter:
-            self.count(DEAD_LETTERS)
+        code = code_class(attempt.code, attempt.response_status)
+        self.count(ATTEMPTS, outcome=attempt.outcome, code=code)
+        self.observe(DURATION, (attempt.finished_at - attempt.started_at).total_seconds())
+
+    def moved(self, before: Item | None, after: Item | None) -> None:
+        """An execution's item was written: counted when it became final, however it did."""
+        if after is None or not ExecutionStatus(after["status"]).final:
+            return
+        if before is None or not ExecutionStatus(before["status"]).final:
+            self.count(EXECUTIONS, status=after["status"], reason=after.get("reason") or NONE)
+
+    def judged(self, message: Message) -> None:
+        """A command was judged."""
+        self.count(COMMANDS, action=message.request.action.value, status=message.status.value)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self.count(HTTP_REQUESTS, method=method, route=route, status=str(status))
+        self.observe(HTTP_SECONDS, seconds, method=method, route=route)
 
     def flush(self) -> None:
         """Write what was counted since the last time, if anything was."""
         with self._lock:
-            if self._counted:
-                self._metrics.flush_metrics()
-                self._counted = False
-
-    def _add(self, name: str, unit: MetricUnit, value: float) -> None:
-        with self._lock:
-            self._metrics.add_metric(name=name, unit=unit, value=value)
-            self._counted = True
+            lines, self._lines = self._lines, {}
+        for line in lines.values():
+            line.flush_metrics()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -20,13 +21,15 @@ KIND, KEY = "reconcile", "cursor"
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Where the reconcile stands: which of how many slices comes next, after which row of it, since when
-    each was looked at, and until when the pass under way looks."""
+    each was looked at, until when the pass under way looks, and how many schedules of each status it has
+    met."""
 
     slices: int = 1
     following: int = 0
     looked: tuple[datetime | None, ...] = (None,)
     after: str | None = None
     until: datetime | None = None
+    counted: tuple[tuple[str, int], ...] = ()
 
     def finished(self, listed: int, until: datetime | None) -> Cursor:
         """After a whole pass that saw ``listed`` schedules in all, and looked ``until`` then."""
@@ -50,7 +53,8 @@ class Listed(NamedTuple):
 
 @dataclass(slots=True)
 class Pass:
-    """A pass under way. ``missed_any``: not every schedule's occurrences could be accounted for."""
+    """A pass under way. ``missed_any``: not every schedule's occurrences could be accounted for; ``counted``:
+    how many schedules of each status were met, in every slice."""
 
     cursor: Cursor
     began: datetime
@@ -58,6 +62,7 @@ class Pass:
     listed: dict[str, Listed] = field(default_factory=dict)
     total: int = 0
     missed_any: bool = False
+    counted: Counter[str] = field(default_factory=Counter)
     mended: dict[str, int] = field(
         default_factory=lambda: {
             "missing": 0,
@@ -91,6 +96,7 @@ def cursor_record(cursor: Cursor) -> Record:
         "looked": [stamp_or_none(since) for since in cursor.looked],
         "after": cursor.after,
         "until": stamp_or_none(cursor.until),
+        "counted": dict(cursor.counted),
     }
     return Record(KIND, KEY, value)
 
@@ -106,4 +112,5 @@ def cursor_from(record: Record | None) -> Cursor:
         looked=tuple(instant_or_none(since) for since in value["looked"]),
         after=value["after"],
         until=instant_or_none(value["until"]),
+        counted=tuple(value.get("counted", {}).items()),
     )

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from rez_agent.aws.bundle import AwsPorts
 from rez_agent.aws.logs import log
-from rez_agent.aws.metrics import EXECUTIONS_DROPPED, RECORDS_FAILED, AwsMetrics
+from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.queue import Later, as_claimed, claim, conclude, put_back
 from rez_agent.aws.store import Store
 from rez_agent.aws.tables import EXECUTIONS
@@ -27,6 +27,7 @@ from rez_agent.aws.topic import SOON_SECONDS, Publisher
 from rez_agent.aws.wire import Item
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.errors import Invalid, Malformed, RezError, Unavailable
+from rez_agent.metrics import EXECUTIONS_DROPPED, RECORDS_FAILED
 from rez_agent.ports import Actions, Claimed, Clock, Concluded, Random
 from rez_agent.usecases.processing import conclude as concluded_from
 from rez_agent.web.json_reader import read_json

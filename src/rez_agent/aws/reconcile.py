@@ -13,6 +13,7 @@ is written before EventBridge hears of it, so a name that is listed and has no r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,6 +45,8 @@ from rez_agent.aws.unit import Key
 from rez_agent.aws.wire import Item
 from rez_agent.domain.errors import RezError, Unavailable
 from rez_agent.domain.schedule import Schedule, ScheduleStatus
+from rez_agent.metrics import RECONCILE_MENDED, STATUSES
+from rez_agent.metrics import SCHEDULES as SCHEDULES_COUNT
 from rez_agent.ports import Clock
 from rez_agent.usecases.applying import complete
 from rez_agent.usecases.firing import make_good
@@ -61,8 +64,6 @@ SKEW = timedelta(seconds=5)
 EARLIER = timedelta(seconds=60)
 """EventBridge's date of a change lies at most this long before our note of it, by its SDK's retries, and no
 later than :data:`SKEW` after it. Else somebody else has changed it."""
-
-RECONCILED = "ReconcileMended"
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -97,14 +98,18 @@ class Reconcile:
         """
         now = self._clock.now()
         cursor = self._run(lambda ports: cursor_from(ports.records.get(KIND, KEY, now)))
-        the_pass = Pass(cursor, began=now, until=cursor.until or now - NOT_YET)
+        the_pass = Pass(
+            cursor, began=now, until=cursor.until or now - NOT_YET, counted=Counter(dict(cursor.counted))
+        )
         self._list(the_pass)
         whole = self._rows(the_pass)
         if whole:
             self._orphans(the_pass)
             cursor = the_pass.finished()
+            for status in STATUSES:
+                self._metrics.observe(SCHEDULES_COUNT, the_pass.counted[status], status=status)
         else:
-            cursor = replace(the_pass.cursor, until=the_pass.until)
+            cursor = replace(the_pass.cursor, until=the_pass.until, counted=tuple(the_pass.counted.items()))
         self._run(lambda ports: ports.records.put(cursor_record(cursor)))
         self._tell(the_pass, whole=whole)
         return the_pass.mended
@@ -112,7 +117,7 @@ class Reconcile:
     def _tell(self, the_pass: Pass, *, whole: bool) -> None:
         count = sum(the_pass.mended.values())
         if count:
-            self._metrics.count(RECONCILED, count)
+            self._metrics.count(RECONCILE_MENDED, count)
         told = {"listed": the_pass.total, "whole": whole, "mended": the_pass.mended}
         log.info("reconciled", action="reconciled", reconcile=told)
 
@@ -159,6 +164,7 @@ class Reconcile:
         while True:
             rows, after = self._run(partial(_page, after=after, limit=self._page))
             for row in rows:
+                the_pass.counted[row["status"]] += 1
                 if the_pass.concerns(row["id"]):
                     self._guarded(the_pass, row)
             if after is None:

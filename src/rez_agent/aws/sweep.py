@@ -36,6 +36,7 @@ from rez_agent.aws.unit import Unit
 from rez_agent.aws.wire import Item
 from rez_agent.domain.errors import Invalid, Problem, RezError
 from rez_agent.domain.schedule import ScheduleStatus
+from rez_agent.metrics import SWEEP_FAILURES, SWEEP_MENDED
 from rez_agent.ports import Clock
 from rez_agent.usecases.applying import resume
 from rez_agent.usecases.auditing import broken
@@ -63,9 +64,6 @@ PATIENCE_SECONDS = 30.0
 """How long an arming waits for its turn: the sweep has the time that a command has not."""
 
 THREADS = 8
-
-MENDED = "SweepMended"
-SWEEP_FAILURES = "SweepFailures"
 
 _GAVE_UP = "The command could not be carried out for an hour. Nothing was changed. Send it again."
 
@@ -144,7 +142,7 @@ class Sweep:
             if len(found) < AT_ONCE or not fresh:
                 break
         if mended:
-            self._metrics.count(MENDED, mended)
+            self._metrics.count(SWEEP_MENDED, mended)
             log.info("sweep_mended", action="sweep_mended", step=step.name, count=mended)
         return mended
 

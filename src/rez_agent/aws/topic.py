@@ -17,12 +17,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rez_agent.aws.logs import log
-from rez_agent.aws.metrics import PUBLISHES_FAILED, AwsMetrics
+from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.settings import AwsSettings
 from rez_agent.aws.unit import Unit
 from rez_agent.domain.command import Message
 from rez_agent.domain.execution import Execution, ExecutionStatus
 from rez_agent.domain.schedule import TargetType
+from rez_agent.metrics import PUBLISHES_FAILED
 from rez_agent.ports import Clock
 
 AT_ONCE = 10

@@ -38,6 +38,9 @@ T = TypeVar("T")
 Key = tuple[str, ...]
 """The values of an item's key: the hash, and the range where the table has one."""
 
+Watch = Callable[[Item | None, Item | None], None]
+"""Told of an item before and after a commit."""
+
 VERSION = "version"
 ITEMS_AT_ONCE = 100
 """Items in one transaction, as TransactWriteItems allows."""
@@ -86,6 +89,7 @@ class Unit:
         self._seen: dict[tuple[str, Key], Item | None] = {}
         self._staged: dict[tuple[str, Key], _Staged] = {}
         self._effects: list[Callable[[], None]] = []
+        self._watched: dict[str, Watch] = {}
 
     # --- reading ---
 
@@ -218,6 +222,11 @@ class Unit:
         staged = self._staged.setdefault((table.what, key), _Staged(table, key))
         staged.added[attribute] = staged.added.get(attribute, 0) + number
 
+    def watch(self, table: Table, told: Watch) -> None:
+        """Tell ``told``, once a commit holds, of each item of a table that was put or deleted: as this unit
+        read it (None: it was not there, or was not read), and as it is now."""
+        self._watched[table.what] = told
+
     def after(self, effect: Callable[[], None]) -> None:
         """Do this once the commit holds, in the order of asking."""
         self._effects.append(effect)
@@ -233,10 +242,11 @@ class Unit:
             else:
                 _call(self._client.transact_write_items, TransactItems=chunk)
         for place, staged in self._staged.items():
-            if staged.added:
-                self._seen.pop(place, None)
-            else:
+            before = self._seen.pop(place, None)
+            if not staged.added:
                 self._seen[place] = staged.item
+                if place[0] in self._watched:
+                    self._watched[place[0]](before, staged.item)
         self._staged.clear()
 
     def finish(self) -> None:

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from rez_agent.aws.build import Built, build
 from rez_agent.aws.logs import configure_logs, log
-from rez_agent.aws.metrics import INVOCATIONS_FAILED, AwsMetrics
+from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.settings import AwsSettings, Need
 from rez_agent.domain.errors import RezError
+from rez_agent.metrics import INVOCATIONS_FAILED
 
 
 class Context(Protocol):

@@ -13,8 +13,10 @@ from rez_agent.aws.lambdas.invocation import Context, in_lambda, reported, secon
 from rez_agent.aws.logs import log
 from rez_agent.aws.reconcile import LISTS_A_SECOND, Reconcile
 from rez_agent.aws.settings import SWEEP
+from rez_agent.aws.standing import sample
 from rez_agent.aws.sweep import Sweep
-from rez_agent.domain.errors import Malformed
+from rez_agent.domain.errors import Malformed, RezError
+from rez_agent.metrics import SWEEP_FAILURES
 
 
 @cache
@@ -28,6 +30,16 @@ def handler(event: Any, context: Context) -> dict[str, int]:
     built = _parts()
     with reported(built.metrics):
         return swept(built, event, context)
+
+
+def _sample(built: Built) -> None:
+    """How the queue stands; what can't be read now is read in a minute."""
+    now = built.clock.now()
+    try:
+        built.store.read(lambda ports: sample(ports.unit, now, built.metrics))
+    except RezError as error:
+        built.metrics.count(SWEEP_FAILURES)
+        log.warning("not_sampled", action="not_sampled", error=str(error))
 
 
 def swept(built: Built, event: Any, context: Context) -> dict[str, int]:
@@ -45,6 +57,7 @@ def swept(built: Built, event: Any, context: Context) -> dict[str, int]:
                 metrics=built.metrics,
                 time_left=time_left,
             )
+            _sample(built)
             return sweep.minute()
         case {"sweep": "reconcile"}:
             reconcile = Reconcile(

@@ -16,6 +16,7 @@ from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.settings import WEBAPI, AwsSettings
 from rez_agent.ports import Host
 from rez_agent.web.app import create_app
+from rez_agent.web.metrics import OnRequest
 from rez_agent.web.settings import WebSettings
 
 CREATED_AT_ONCE = 45
@@ -26,7 +27,7 @@ TEXT = ["text/", "application/json", "application/problem+json"]
 """Media types that are answered as they are; everything else goes through API Gateway in base 64."""
 
 
-def gateway(host: Host, settings: AwsSettings) -> Mangum:
+def gateway(host: Host, settings: AwsSettings, on_request: OnRequest | None = None) -> Mangum:
     """The application, ready for API Gateway's events (payload 2.0).
 
     How much one key may ask is the gateway's own business: an instance that counts only what it sees itself
@@ -41,6 +42,7 @@ def gateway(host: Host, settings: AwsSettings) -> Mangum:
             version=__version__,
         ),
         registry=CollectorRegistry(),
+        on_request=on_request,
     )
     return Mangum(app, lifespan="off", text_mime_types=TEXT)
 
@@ -49,7 +51,8 @@ def gateway(host: Host, settings: AwsSettings) -> Mangum:
 def _parts() -> tuple[Mangum, AwsMetrics]:
     built = started(WEBAPI, ("dynamodb", "sns"))
     join_structlog()
-    return gateway(AwsHost(built.store, built.clock), built.settings), built.metrics
+    host = AwsHost(built.store, built.clock)
+    return gateway(host, built.settings, built.metrics.answered), built.metrics
 
 
 @log.inject_lambda_context(clear_state=True)
