@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import apsw
 
 from rez_agent.domain.action import Outcome
+from rez_agent.domain.alert import Alert
 from rez_agent.domain.command import Message, ScheduleCreationRequest
 from rez_agent.domain.execution import Execution
 from rez_agent.domain.instants import to_ms
@@ -23,7 +24,8 @@ from rez_agent.local.engine import BATCH, Taken, take_due
 from rez_agent.local.signals import Signals
 from rez_agent.local.sweep import Kept, Sweep
 from rez_agent.local.writer import Job, Writer
-from rez_agent.ports import Claimed, ExecutionQuery, Ports
+from rez_agent.ports import AlertQuery, Claimed, ExecutionQuery, Ports
+from rez_agent.usecases.alerting import look as look_for_alerts
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
 from rez_agent.usecases.processing import conclude
@@ -174,6 +176,13 @@ class Rig:
                 self.end(one, outcome)
             done += [one.work.execution_id for one in claimed]
         return done
+
+    def look_for_alerts(self, *channels: str) -> list[Alert]:
+        """The sweep looks for alerts until there is nothing more to be seen; all that there are, oldest
+        first. ``channels``: where rules that name none send to."""
+        while self.do(lambda ports: look_for_alerts(ports, channels)):
+            pass
+        return list(reversed(self.ports.alerts.list(AlertQuery(limit=500)).items))
 
     def recover(self) -> int:
         """What a start does with the leases of the process before."""

@@ -17,6 +17,8 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.alert import Alert
+from rez_agent.domain.alert_rules import AlertKind
 from rez_agent.domain.changes import Change
 from rez_agent.domain.command import Message
 from rez_agent.domain.due import InFlight
@@ -247,6 +249,73 @@ class Changes(Protocol):
         """Those made after ``instant``, newest first, and the last one before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something of an execution that rules may ask about: that it has ended, or with ``late`` that it came
+    too late, or never. The execution is as it is now."""
+
+    execution: Execution
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A schedule whose occurrence should have started at ``due_at`` and has not. ``subject``: the target in
+    whose queue it waits, or the engine, which has not come to it."""
+
+    schedule_id: str
+    owner: str
+    subject: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """Which alerts, newest first. ``schedule_id``: those that concern it."""
+
+    owner: str | None = None
+    schedule_id: str | None = None
+    kind: AlertKind | None = None
+    open: bool | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+class Alerts(Protocol):
+    """The alerts, and what is still to be looked at for them.
+
+    A fact is noted in the transaction that makes it true: executions that fail, that were missed or caught
+    up, and those that succeed where a rule compares durations.
+    """
+
+    def take_facts(self, limit: int) -> tuple[Fact, ...]:
+        """The oldest facts that nobody has taken, which are then taken. Those of executions that have gone
+        are left out."""
+
+    def overdue(self, before: datetime, limit: int) -> tuple[Overdue, ...]:
+        """What should have started ``before`` and has not, with at least the oldest of each target; never
+        what is paused, or held behind another execution."""
+
+    def save(self, alert: Alert) -> None:
+        """Keep an alert, in place of the same one before; it is kept as long as the ledger keeps history.
+        What of it is to be sent is sent once the use case is durable."""
+
+    def get(self, alert_id: str) -> Alert | None:
+        """The alert, or None."""
+
+    def last(self, rule_key: str, subject: str) -> Alert | None:
+        """The last alert of a rule about a subject."""
+
+    def to_look_at(self, now: datetime, limit: int) -> tuple[Alert, ...]:
+        """Alerts that must be looked at by ``now``, those that waited longest first."""
+
+    def to_send(self, now: datetime, limit: int) -> tuple[Alert, ...]:
+        """Alerts with a notice to be sent by ``now``, those that waited longest first."""
+
+    def list(self, query: AlertQuery) -> Page[Alert]:
+        """A page. Raises Invalid ``invalid_cursor``."""
+
+
 class Engine(Protocol):
     """What keeps time. It is derived from the store: arming is idempotent and may be repeated.
 
@@ -354,6 +423,7 @@ class Ports:
     changes: Changes
     engine: Engine
     topic: Topic
+    alerts: Alerts
     actions: Actions
     clock: Clock
     random: Random

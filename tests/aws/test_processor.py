@@ -102,6 +102,12 @@ class Faltering(Store):
             raise Unavailable("AWS can't be reached")
         return self._store.write(use_case, known=known)
 
+    def read(self, use_case: Callable[[AwsPorts], T]) -> T:
+        """Not even that, as long."""
+        if self._failures:
+            raise Unavailable("AWS can't be reached")
+        return self._store.read(use_case)
+
 
 @pytest.fixture
 def function() -> Function:

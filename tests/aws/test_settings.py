@@ -87,7 +87,7 @@ def test_everything_that_is_missing_is_told_at_once() -> None:
     ("needs", "never_asked_for"),
     [
         (SCHEDULER, {"SCHEDULE_CREATION_TOPIC_ARN"}),
-        (WEBAPI, {*Need.WORK.value, *Need.ENGINE.value}),
+        (WEBAPI, {*Need.WORK.value, *Need.ENGINE.value} - {*Need.ALERTS.value}),
         (PROCESSOR, {"SCHEDULE_CREATION_TOPIC_ARN", *Need.ENGINE.value}),
         (SWEEP, set()),
     ],

@@ -49,7 +49,7 @@ def message_of(host: Driven, message: Message) -> Message:
 
 def test_a_quiet_store_gives_the_sweep_nothing_to_do(host: Driven) -> None:
     host.create()
-    nothing = {"watched": 0, "unarmed": 0, "leases": 0, "held": 0, "work": 0, "commands": 0}
+    nothing = {"watched": 0, "unarmed": 0, "leases": 0, "held": 0, "work": 0, "commands": 0, "alerts": 0}
     assert host.sweep() == nothing
 
 

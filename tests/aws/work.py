@@ -11,6 +11,7 @@ from rez_agent.aws.bundle import AwsPorts
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.execution import Execution
 from rez_agent.ports import Claimed
+from rez_agent.usecases.alert_rules import watch
 from rez_agent.usecases.processing import conclude
 from tests.fakes import OK
 
@@ -44,7 +45,13 @@ def end(
 ) -> list[Execution]:
     """An attempt ends now, as it began; what is to be published."""
     ended = conclude(claimed, outcome, started_at=now, finished_at=now, draw=draw)
-    return host.do(lambda ports: queue.conclude(ports, ended))
+    work = claimed.work
+
+    def move(ports: AwsPorts) -> list[Execution]:
+        compared = watch(ports, now).compares(work.owner, work.schedule_id)
+        return queue.conclude(ports, ended, compared=compared)
+
+    return host.do(move)
 
 
 def take_back_all(host: Doing, now: datetime) -> list[Execution]:

@@ -139,6 +139,11 @@ def test_nothing_is_unusual_without_enough_to_compare_with_or_by_a_small_differe
     assert unusual(asked, execution(30, took=1.5), steady) is not None, "no spread at all"
 
 
+def test_a_test_is_nobodys_concern() -> None:
+    tests = [execution(minute, "failed", cause=Cause.TEST) for minute in range(3, 6)]
+    assert failures_in_a_row([*history("..."), *tests]) == 0
+
+
 def test_a_failure_is_never_unusual() -> None:
     assert unusual(rule("too_slow"), execution(30, "failed", took=60.0), usual()) is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rez_agent.aws.alerts import DynamoAlerts
 from rez_agent.aws.blobs import Bucket, S3Blobs
 from rez_agent.aws.changes import DynamoChanges
 from rez_agent.aws.keeping import Kept
@@ -13,6 +14,7 @@ from rez_agent.aws.metrics import AwsMetrics
 from rez_agent.aws.records import DynamoMessages, DynamoRecords
 from rez_agent.aws.schedule_store import DynamoSchedules
 from rez_agent.aws.tables import EXECUTIONS
+from rez_agent.aws.topic import SnsTopic
 from rez_agent.aws.unit import Unit
 from rez_agent.ports import Actions, Clock, Engine, Ports, Random, Topic
 
@@ -25,6 +27,7 @@ class AwsPorts(Ports):
     blobs: S3Blobs
     schedules: DynamoSchedules
     ledger: DynamoLedger
+    topic: SnsTopic
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Shared:
     kept: Kept
     draw: Callable[[], str]
     number: Callable[[], int]
-    topic: Callable[[Unit], Topic]
+    topic: Callable[[Unit], SnsTopic]
     engine: Callable[[Unit, DynamoSchedules, DynamoLedger, Topic], Engine]
     metrics: AwsMetrics
 
@@ -65,6 +68,7 @@ def ports_over(unit: Unit, shared: Shared) -> AwsPorts:
         changes=DynamoChanges(unit, clock),
         engine=shared.engine(unit, schedules, ledger, topic),
         topic=topic,
+        alerts=DynamoAlerts(unit, clock, ledger, kept=shared.kept, publish=topic.publish_alert),
         actions=shared.actions,
         clock=clock,
         random=shared.random,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from rez_agent.aws import alert_facts
 from rez_agent.aws.blobs import S3Blobs
 from rez_agent.aws.execution_items import (
     attempts_from,
@@ -76,7 +77,10 @@ class DynamoLedger:
         for schedule_id, now in waiting.items():
             self._flight.decided(schedule_id, now)
         for execution in new.values():
-            self._unit.put(EXECUTIONS, self._new_item(execution))
+            item = self._new_item(execution)
+            self._unit.put(EXECUTIONS, item)
+            if execution.came_late:
+                alert_facts.note(self._unit, item, execution.created_date, late=True)
         return len(new)
 
     def get(self, execution_id: str) -> Execution | None:

@@ -1,8 +1,8 @@
 """Processing: what the processor function does with the messages of a queue.
 
-A message is only a knock: it names an execution. The execution's own item says whether there is anything to
-do, so a message that comes twice or too late does no harm. All messages of a batch are worked on at once,
-each by itself; one that fails goes back to the queue, the others do not.
+A message is only a knock: it names an execution, or an alert to be sent. The item so named says whether there
+is anything to do, so a message that comes twice or too late does no harm. All messages of a batch are worked
+on at once, each by itself; one that fails goes back to the queue, the others do not.
 
 An attempt may take as long as the function has left, less :data:`MARGIN_SECONDS` to record its end. What is
 cut off there counts as timed out, for the next try would have no more time.
@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from rez_agent.aws.bundle import AwsPorts
@@ -29,6 +31,8 @@ from rez_agent.domain.action import Outcome
 from rez_agent.domain.errors import Invalid, Malformed, RezError, Unavailable
 from rez_agent.metrics import EXECUTIONS_DROPPED, RECORDS_FAILED
 from rez_agent.ports import Actions, Claimed, Clock, Concluded, Random
+from rez_agent.usecases.alert_rules import Watch, watch
+from rez_agent.usecases.notices import Sending, lease_notices_of, record_notice
 from rez_agent.usecases.processing import conclude as concluded_from
 from rez_agent.web.json_reader import read_json
 
@@ -49,6 +53,9 @@ LOOKS = 3
 THREADS = 10
 """Units of work under way at once: a batch has no more messages."""
 
+WATCH_SECONDS = 60.0
+"""How long what the rules of alerting ask for is remembered."""
+
 Record = Mapping[str, Any]
 Left = Callable[[], float]
 """The seconds that the function has left."""
@@ -67,6 +74,13 @@ class Knock:
 
     schedule_id: str
     execution_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertKnock:
+    """What a message says: there may be something of this alert to be sent."""
+
+    alert_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,7 @@ class Processor:
         self._clock = clock
         self._random = random
         self._metrics = metrics
+        self._watched = Watched(store, clock)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="unit")
 
     async def process(self, records: Sequence[Record], left: Left) -> list[Record]:
@@ -122,7 +137,10 @@ class Processor:
     def _hurry(self, record: Record) -> None:
         self._publisher.hurry(str(record.get("eventSourceARN")), str(record.get("receiptHandle")))
 
-    async def _process(self, message: Knock, left: Left) -> None:
+    async def _process(self, message: Knock | AlertKnock, left: Left) -> None:
+        if isinstance(message, AlertKnock):
+            await self._send(message.alert_id)
+            return
         taken = await self._take(message)
         if taken is None:
             log.info("work_dropped", action="work_dropped", execution_id=message.execution_id)
@@ -207,10 +225,26 @@ class Processor:
                 return
 
     def _conclude(self, taken: Taken, concluded: Concluded) -> None:
+        work = taken.claimed.work
+        compared = self._watched.compares(work.owner, work.schedule_id)
         self._store.write(
-            lambda ports: ports.topic.publish_work(conclude(ports, concluded)),
+            lambda ports: ports.topic.publish_work(conclude(ports, concluded, compared=compared)),
             known=[(EXECUTIONS, taken.item)],
         )
+
+    async def _send(self, alert_id: str) -> None:
+        """Send what is to be told of an alert now. When what failed is to be tried again, the sweep publishes
+        it."""
+        for sending in await self._on_thread(
+            lambda: self._store.write(partial(lease_notices_of, alert_id=alert_id))
+        ):
+            outcome = await self._actions.run(sending.work)
+            told: dict[str, Any] = {"alert_id": alert_id, "code": outcome.code, "error": outcome.error}
+            log.info("alert_sent" if outcome.ok else "alert_not_sent", action="alert", **told)
+            await self._on_thread(partial(self._sent, sending, outcome))
+
+    def _sent(self, sending: Sending, outcome: Outcome) -> None:
+        self._store.write(lambda ports: record_notice(ports, sending, outcome))
 
     def _give_back(self, taken: Taken) -> None:
         self._store.write(
@@ -222,7 +256,26 @@ class Processor:
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
 
-def knock(record: Record) -> Knock:
+class Watched:
+    """What all rules of alerting ask for, read at most once a minute: a rule about durations is heeded so
+    much later."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._watch = Watch()
+        self._until: float | None = None
+
+    def compares(self, owner: str, schedule_id: str) -> bool:
+        """Whether a rule may compare the durations of the schedule. Safe for several threads."""
+        if self._until is None or self._clock.monotonic() >= self._until:
+            with suppress(Unavailable):  # what was known serves until it can be read
+                self._watch = self._store.read(lambda ports: watch(ports, ports.clock.now()))
+                self._until = self._clock.monotonic() + WATCH_SECONDS
+        return self._watch.compares(owner, schedule_id)
+
+
+def knock(record: Record) -> Knock | AlertKnock:
     """What a message of a work queue says. Raises Malformed ``malformed_work``."""
     try:
         document = read_json(str(record.get("body", "")).encode())
@@ -233,7 +286,9 @@ def knock(record: Record) -> Knock:
             schedule_id and execution_id
         ):
             return Knock(schedule_id, execution_id)
-    text = "The message does not name a 'schedule_id' and an 'execution_id'."
+        case {"alert_id": str(alert_id)} if alert_id:
+            return AlertKnock(alert_id)
+    text = "The message does not name a 'schedule_id' and an 'execution_id', or an 'alert_id'."
     raise Malformed(text, code="malformed_work")
 
 

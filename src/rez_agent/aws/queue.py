@@ -23,6 +23,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any, Protocol
 
+from rez_agent.aws import alert_facts
 from rez_agent.aws.execution_items import (
     CODE_BYTES,
     HELD,
@@ -129,15 +130,18 @@ def as_claimed(unit: Unit, claimed: Claimed) -> Item | None:
     return unit.get(EXECUTIONS, claimed.work.schedule_id, claimed.work.execution_id)
 
 
-def conclude(ports: QueuePorts, ended: Concluded) -> list[Execution]:
+def conclude(ports: QueuePorts, ended: Concluded, *, compared: bool = False) -> list[Execution]:
     """Record an end: the attempt, the execution's next state, and what was held behind it. Nothing, if the
     lease is not the present one: somebody else has taken the execution over. What is to be published: the
-    execution itself if it is tried again, and what it let go."""
+    execution itself if it is tried again, and what it let go. ``compared``: a rule of alerting compares how
+    long it took."""
     item = _leased(ports, ended.schedule_id, ended.execution_id, ended.lease)
     if item is None:
         return []
     after = with_attempt(_concluded(item, ended), ended.attempt)
     ports.unit.put(EXECUTIONS, after)
+    if compared and after["status"] == ExecutionStatus.SUCCEEDED:
+        alert_facts.note(ports.unit, after, ended.attempt.finished_at)
     return _to_publish(ports, after, ended.attempt.finished_at)
 
 
@@ -352,6 +356,9 @@ def _to_publish(ports: QueuePorts, after: Item, now: datetime) -> list[Execution
     """The execution if it waits, else what its end lets go."""
     if not ExecutionStatus(after["status"]).final:
         return [_execution(ports, after)]
+    expired = after.get("reason") == Reason.EXPIRED
+    if after["status"] == ExecutionStatus.FAILED or expired:
+        alert_facts.note(ports.unit, after, now, late=expired)
     return release(ports, after["schedule_id"], now) if "one_by_one" in after else []
 
 

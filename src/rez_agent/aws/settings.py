@@ -33,6 +33,7 @@ class Need(Enum):
         "SECRETS_PREFIX",
     )
     COMMANDS = ("SCHEDULE_CREATION_TOPIC_ARN",)
+    ALERTS = ("NOTIFICATIONS_TOPIC_ARN",)
     WORK = (
         "WEB_ACTIONS_TOPIC_ARN",
         "NOTIFICATIONS_TOPIC_ARN",
@@ -50,7 +51,7 @@ class Need(Enum):
 
 
 SCHEDULER = frozenset({Need.STORES, Need.WORK, Need.ENGINE})
-WEBAPI = frozenset({Need.STORES, Need.COMMANDS})
+WEBAPI = frozenset({Need.STORES, Need.COMMANDS, Need.ALERTS})
 PROCESSOR = frozenset({Need.STORES, Need.WORK})
 SWEEP = frozenset(Need)
 
@@ -64,7 +65,7 @@ class AwsSettings:
     is asked for, whoever reaches the API may do everything (REZ_AUTH=none). ``allow_target`` names hosts,
     addresses or networks that web actions may call although they are private. ``actions``: the file of
     actions, None for the one that ships. ``ledger_days`` and ``ledger_per_schedule`` bound the history;
-    ``quota`` the living schedules of one owner.
+    ``quota`` the living schedules of one owner. ``alert_channel``: the channel of alert rules that name none.
     """
 
     stage: str
@@ -85,6 +86,7 @@ class AwsSettings:
     ledger_days: int = 90
     ledger_per_schedule: int = 10_000
     quota: int = 2_000_000
+    alert_channel: str | None = None
     log_level: str = "info"
 
     @classmethod
@@ -116,6 +118,7 @@ class AwsSettings:
             ledger_days=variables.optional("LEDGER_DAYS", _number, 90),
             ledger_per_schedule=variables.optional("LEDGER_PER_SCHEDULE", _number, 10_000),
             quota=variables.optional("REZ_QUOTA", _number, 2_000_000),
+            alert_channel=variables.optional("REZ_ALERT_CHANNEL", _name, None),
             log_level=variables.optional("REZ_LOG_LEVEL", _one_of(*LEVELS), "info"),
         )
         if variables.problems:

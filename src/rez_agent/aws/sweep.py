@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from rez_agent.aws import queue
+from rez_agent.aws.alerts import unsent
 from rez_agent.aws.arming import (
     WATCHED,
     Armer,
@@ -38,6 +39,7 @@ from rez_agent.domain.errors import Invalid, Problem, RezError
 from rez_agent.domain.schedule import ScheduleStatus
 from rez_agent.metrics import SWEEP_FAILURES, SWEEP_MENDED
 from rez_agent.ports import Clock
+from rez_agent.usecases.alerting import look as look_for_alerts
 from rez_agent.usecases.applying import resume
 from rez_agent.usecases.auditing import broken
 from rez_agent.usecases.firing import make_good
@@ -97,6 +99,7 @@ class Sweep:
         metrics: AwsMetrics,
         time_left: Callable[[], float],
         threads: int = THREADS,
+        alert_channels: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._run = run
         self._armer = armer
@@ -104,6 +107,7 @@ class Sweep:
         self._metrics = metrics
         self._time_left = time_left
         self._threads = threads
+        self._alert_channels = alert_channels
 
     def minute(self) -> dict[str, int]:
         """Every step, as often as it finds more; how many things each mended. A step may take as much of the
@@ -115,10 +119,14 @@ class Sweep:
             _Step("held", _held, _release),
             _Step("work", _waiting, _publish_work),
             _Step("commands", _pending, _publish_command),
+            _Step("alerts", _unsent, _publish_alert),
         )
-        return {
-            step.name: self._all(step, self._share(len(steps) - number)) for number, step in enumerate(steps)
+        turns = len(steps) + 1
+        mended = {
+            step.name: self._all(step, self._share(turns - number)) for number, step in enumerate(steps)
         }
+        self._look_for_alerts(self._share(1))
+        return mended
 
     def _share(self, turns: int) -> Callable[[], bool]:
         """Says whether there is time yet for a step with which so many turns, its own included, begin."""
@@ -145,6 +153,17 @@ class Sweep:
             self._metrics.count(SWEEP_MENDED, mended)
             log.info("sweep_mended", action="sweep_mended", step=step.name, count=mended)
         return mended
+
+    def _look_for_alerts(self, in_time: Callable[[], bool]) -> None:
+        """Look at what became true for the rules of alerting, last: the other steps may have noted some."""
+        more = True
+        try:
+            fallback = self._alert_channels()
+            while more and in_time():
+                more = self._run(partial(look_for_alerts, fallback=fallback))
+        except Exception as error:  # noqa: BLE001 - told, and tried again in a minute
+            self._metrics.count(SWEEP_FAILURES)
+            log.exception("sweep_failed", action="sweep_failed", step="alerting", error=str(error))
 
     def _mend(self, step: _Step, key: tuple[str, ...]) -> bool:
         try:
@@ -248,6 +267,21 @@ def _publish_work(ports: AwsPorts, key: tuple[str, ...], now: datetime) -> bool:
     if execution is None or execution.next_attempt_at is None:
         return False
     ports.topic.publish_work([execution])
+    return True
+
+
+# --- alerts ---
+
+
+def _unsent(unit: Unit, now: datetime) -> Iterable[tuple[str, ...]]:
+    return unsent(unit, now, AT_ONCE)
+
+
+def _publish_alert(ports: AwsPorts, key: tuple[str, ...], now: datetime) -> bool:
+    alert = ports.alerts.get(key[0])
+    if alert is None or alert.pending_at is None or alert.pending_at > now:
+        return False
+    ports.topic.publish_alert(alert.id)
     return True
 
 

@@ -50,6 +50,7 @@ class SnsTopic:
         self._publisher = publisher
         self._commands: list[Message] = []
         self._work: list[Execution] = []
+        self._alerts: list[str] = []
 
     def publish_command(self, message: Message) -> None:
         """To schedule-creation, with the attribute ``action``."""
@@ -63,6 +64,17 @@ class SnsTopic:
         if executions and not self._work:
             self._unit.after(self._send_work)
         self._work.extend(executions)
+
+    def publish_alert(self, alert_id: str) -> None:
+        """To notifications: the processor sends what is to be told of it."""
+        if not self._alerts:
+            self._unit.after(self._send_alerts)
+        if alert_id not in self._alerts:
+            self._alerts.append(alert_id)
+
+    def _send_alerts(self) -> None:
+        alerts, self._alerts = self._alerts, []
+        self._publisher.alerts(alerts)
 
     def _send_commands(self) -> None:
         commands, self._commands = self._commands, []
@@ -115,6 +127,11 @@ class Publisher:
             self._publish(self._settings.topics[kind], entries)
         for kind, entries in later.items():
             self._send(self._settings.queues[kind], entries)
+
+    def alerts(self, alert_ids: Iterable[str]) -> None:
+        """Publish alerts with something to be sent."""
+        topic = self._settings.topics[TargetType.NOTIFICATION]
+        self._publish(topic, [_alert(alert_id) for alert_id in alert_ids])
 
     def hurry(self, queue: str, receipt: str) -> None:
         """Let a received message be received again at once, rather than when its visibility timeout ends: for
@@ -180,6 +197,10 @@ def _command(message: Message) -> Entry:
 def _work(execution: Execution) -> Entry:
     body = {"schedule_id": execution.schedule_id, "execution_id": execution.id}
     return _entry(body, "target_type", execution.target_type)
+
+
+def _alert(alert_id: str) -> Entry:
+    return _entry({"alert_id": alert_id}, "target_type", TargetType.NOTIFICATION)
 
 
 def _entry(body: Mapping[str, Any], attribute: str, value: str) -> Entry:

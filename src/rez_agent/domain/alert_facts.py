@@ -1,7 +1,7 @@
 """What the ledger says of a schedule, as a rule looks at it: failures in a row, their share, durations.
 
 Each function is given a schedule's latest executions in any order and looks at those that ended by their own
-work: what was skipped or cancelled says nothing of the target.
+work: what was skipped or cancelled says nothing of the target, and a test is nobody's concern.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from rez_agent.domain.alert_rules import AlertKind, RuleDefinition
-from rez_agent.domain.execution import Execution, ExecutionStatus
+from rez_agent.domain.execution import Cause, Execution, ExecutionStatus
 
 RECENT = 120
 """How many of a schedule's latest executions are looked at: more than any rule asks for."""
@@ -39,6 +39,7 @@ def ended(executions: Iterable[Execution], until: datetime | None = None) -> lis
         one
         for one in executions
         if one.status in _ENDED
+        and one.cause is not Cause.TEST
         and one.finished_at is not None
         and (until is None or one.finished_at <= until)
     ]

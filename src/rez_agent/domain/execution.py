@@ -161,6 +161,11 @@ class Execution:
     replay_of: str | None = None
 
     @property
+    def came_late(self) -> bool:
+        """Whether its occurrence was missed: it is caught up, or nothing of it will run."""
+        return self.reason is Reason.MISSED or self.cause is Cause.CATCH_UP
+
+    @property
     def lateness(self) -> timedelta | None:
         """From the moment it was due to its first attempt; None before that."""
         return None if self.started_at is None else self.started_at - self.due_at

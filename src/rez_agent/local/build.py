@@ -26,6 +26,7 @@ from rez_agent.local.settings import LocalSettings
 from rez_agent.local.sweep import Kept, Sweep
 from rez_agent.local.writer import Job, Writer
 from rez_agent.ports import Clock, Ports, Random
+from rez_agent.usecases.notices import default_channels
 
 T = TypeVar("T")
 
@@ -41,10 +42,12 @@ class Built:
     registry: CollectorRegistry
     writer: apsw.Connection
     database: Path
+    alert_channels: tuple[str, ...]
 
 
 def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random | None = None) -> Built:
-    """Put the local host together over its data directory, which the caller has locked."""
+    """Put the local host together over its data directory, which the caller has locked. Raises Invalid for a
+    channel of alerts that is not configured, and for what is wrong with the file of actions."""
     clock, random = clock or SystemClock(), random or SystemRandom()
     database = settings.data_dir / DATABASE_FILE
     connection = open_writer(database)
@@ -56,6 +59,7 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
         now=clock.now,
         monotonic=clock.monotonic,
     )
+    alert_channels = default_channels(actions, settings.alert_channel)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
 
@@ -73,8 +77,9 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
         heartbeat=Heartbeat(settings.heartbeat) if settings.heartbeat else None,
         concurrency=settings.concurrency,
         target_concurrency=settings.target_concurrency,
+        alert_channels=alert_channels,
     )
-    return Built(host, actions, registry, connection, database)
+    return Built(host, actions, registry, connection, database, alert_channels)
 
 
 class Store:

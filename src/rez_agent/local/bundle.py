@@ -9,6 +9,7 @@ import apsw
 
 from rez_agent.domain.command import Message
 from rez_agent.domain.execution import Execution
+from rez_agent.local.alerts import SqliteAlerts
 from rez_agent.local.changes import SqliteChanges
 from rez_agent.local.engine import SqliteEngine
 from rez_agent.local.ledger import SqliteLedger
@@ -61,6 +62,7 @@ def ports_over(
         changes=SqliteChanges(connection),
         engine=SqliteEngine(connection, schedules, signals),
         topic=LocalTopic(signals),
+        alerts=SqliteAlerts(connection, signals),
         actions=actions,
         clock=clock,
         random=random,

@@ -26,6 +26,7 @@ from rez_agent.domain.expression import Occurrences, parse
 from rez_agent.domain.instants import compact, from_ms, from_seconds, to_ms
 from rez_agent.domain.policies import MISSED_AFTER_SECONDS, Overlap, Policies
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition
+from rez_agent.local.alert_facts import note_late
 from rez_agent.local.changes import SqliteChanges
 from rez_agent.local.ledger import in_flight_of
 from rez_agent.local.rows import Row, dumps, fetch, ms_or_none, policies_from, wake_of
@@ -163,6 +164,8 @@ def fire(connection: apsw.Connection, rows: Sequence[Row], at: int, signals: Sig
     connection.execute(_FIRE, (dumps(fires), at))
     if skips:
         signals.endings += fetch(connection, _SKIP, (dumps(skips), at))
+    caught_up = [fired[1] for fired in fires if fired[6]]
+    note_late(connection, caught_up + [skip[1] for skip in skips if skip[3] == Reason.MISSED.value])
     connection.execute(_ADVANCE, (dumps(moves), at))
 
 

@@ -18,6 +18,7 @@ import structlog
 
 from rez_agent.domain.command import Message
 from rez_agent.domain.errors import NotFound
+from rez_agent.local.alerting import Alerting
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.heartbeat import Heartbeat
 from rez_agent.local.metrics import LocalMetrics, Readings
@@ -64,6 +65,7 @@ class LocalHost:
         heartbeat: Heartbeat | None,
         concurrency: int,
         target_concurrency: int,
+        alert_channels: tuple[str, ...] = (),
     ) -> None:
         self._clock = clock
         self._metrics = metrics
@@ -82,6 +84,7 @@ class LocalHost:
             target_concurrency=target_concurrency,
             observer=metrics,
         )
+        self._alerting = Alerting(self._write_whole, actions=actions, fallback=alert_channels)
         self._timer = Timer(self._write_whole, clock, on_heartbeat=self._send_heartbeat)
         self._waiting: dict[str, list[asyncio.Future[Message]]] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -146,6 +149,7 @@ class LocalHost:
         await self._apply_pending()
         self._timer.start()
         self._worker.start()
+        self._alerting.start()
         self._background = [asyncio.create_task(self._sweep_on())]
         self._ready = True
 
@@ -154,6 +158,7 @@ class LocalHost:
         self._ready = False
         await self._timer.stop()
         await self._worker.stop(grace)
+        await self._alerting.stop()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -210,8 +215,7 @@ class LocalHost:
 
     def _committed(self, signals: Signals) -> None:
         """On the writer's thread: tell the loop what a group stirred up."""
-        stirred = signals.wake_at is not None or signals.work or signals.judged or signals.cancelled
-        if (stirred or signals.stepped or signals.endings) and self._loop is not None:
+        if signals.any and self._loop is not None:
             self._loop.call_soon_threadsafe(self._heed, signals)
 
     def _heed(self, signals: Signals) -> None:
@@ -225,10 +229,15 @@ class LocalHost:
         if signals.endings:
             self._metrics.settled(signals.endings)
         self._metrics.judged(signals.judged)
+        if signals.alerts:
+            self._alerting.wake()
         for execution_id in signals.cancelled:
             self._worker.cancel(execution_id)
+        self._answer(signals.judged)
+
+    def _answer(self, judged: list[Message]) -> None:
         if self._waiting:
-            for message in signals.judged:
+            for message in judged:
                 for arrival in self._waiting.get(message.id, ()):
                     if not arrival.done():
                         arrival.set_result(message)

@@ -17,6 +17,7 @@ from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.due import InFlight
 from rez_agent.domain.execution import Attempt, Cause, Execution, ExecutionStatus, Reason
 from rez_agent.domain.instants import compact, to_ms
+from rez_agent.local.alert_facts import note_late
 from rez_agent.local.paging import counted
 from rez_agent.local.queue import release_held
 from rez_agent.local.rows import (
@@ -60,6 +61,7 @@ class SqliteLedger:
         added = fetch(self._connection, _INSERT, (dumps(rows),))
         self._signals.work = True
         self._signals.endings += [ending for ending in added if ending[0] == ExecutionStatus.SKIPPED]
+        note_late(self._connection, [one.id for one in executions if one.came_late])
         return len(added)
 
     def get(self, execution_id: str) -> Execution | None:

@@ -26,6 +26,7 @@ import apsw
 from rez_agent.domain.action import Work
 from rez_agent.domain.execution import CRASHES_AT_MOST, KEPT_AT_EACH_END
 from rez_agent.domain.instants import from_ms, to_ms
+from rez_agent.local.alert_facts import note_concluded, note_given_up
 from rez_agent.local.blobs import SqliteBlobs
 from rez_agent.local.rows import ATTEMPT_COLUMNS, Row, attempt_row, dumps, fetch, ms_or_none, policies_from
 from rez_agent.local.signals import Ending, Signals
@@ -128,7 +129,7 @@ UPDATE executions SET crashes = crashes + 1, lease_until = NULL, status = next,
 FROM (SELECT seq AS taken, iif(cancel_asked, 'cancelled', iif(crashes + 1 >= ?3, 'failed', 'queued')) AS next
     FROM executions WHERE status = 'running' AND lease_until < ?2)
 WHERE seq = taken
-RETURNING schedule_id, status, reason
+RETURNING schedule_id, status, reason, seq
 """
 _SHIFT_QUEUED = """
 UPDATE executions SET visible = iif(attempts > 0 OR visible <= ?2, visible + ?1, visible),
@@ -205,6 +206,8 @@ def _ready(connection: apsw.Connection, lane: Lane, at: int, room: int) -> tuple
     rows = fetch(connection, _READY, (lane.late, lane.target, at, room))
     expired = [seq for seq, expires, _ in rows if expires < at]
     ended = fetch(connection, _EXPIRE, (dumps(expired), at)) if expired else []
+    if ended:
+        note_given_up(connection, expired)
     release_held(connection, sorted({row[0] for row in ended}), at)
     return [seq for seq, expires, _ in rows if expires >= at], [(row[1], row[2]) for row in ended]
 
@@ -258,6 +261,7 @@ def conclude(connection: apsw.Connection, ended: Sequence[Concluded]) -> None:
     attempts = [[c.execution_id, c.lease, *attempt_row(c.attempt)] for c in ended]
     connection.execute(_ATTEMPTS, (dumps(attempts),))
     connection.execute(_CONCLUDE, (dumps([_end_row(c) for c in ended]),))
+    note_concluded(connection, ended)
     for c in ended:
         if c.attempt.number > 2 * KEPT_AT_EACH_END:
             last_forgotten = c.attempt.number - KEPT_AT_EACH_END
@@ -307,8 +311,10 @@ def recover(connection: apsw.Connection, now: datetime, *, all_leases: bool, sig
     before = 2**62 if all_leases else at
     connection.execute(_RECOVER_ATTEMPTS, (at, before))
     taken = fetch(connection, _RECOVER, (at, before, CRASHES_AT_MOST))
+    if taken:
+        note_given_up(connection, [row[3] for row in taken])
     release_held(connection, sorted({row[0] for row in taken}), at)
-    signals.endings += [(status, reason) for _, status, reason in taken if status != "queued"]
+    signals.endings += [(status, reason) for _, status, reason, _ in taken if status != "queued"]
     return len(taken)
 
 

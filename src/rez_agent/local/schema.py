@@ -218,4 +218,37 @@ CREATE TRIGGER schedule_counts_removed AFTER DELETE ON schedules BEGIN
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS, CHANGES, REPLAYS, COUNTS)
+ALERTS = """
+-- What rules may ask about and nobody has looked at yet, in the order in which it became true.
+CREATE TABLE alert_facts (
+    seq        INTEGER PRIMARY KEY,
+    late       INTEGER NOT NULL,            -- 1: it came too late, or never; 0: it has ended
+    execution  INTEGER NOT NULL             -- its seq
+) STRICT;
+CREATE TABLE alerts (
+    seq       INTEGER PRIMARY KEY,          -- order of opening
+    id        TEXT NOT NULL UNIQUE,
+    owner     TEXT NOT NULL,
+    rule      TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    kind      TEXT,
+    opened    INTEGER NOT NULL,
+    closed    INTEGER,
+    look_at   INTEGER,                      -- when it must be looked at
+    send_at   INTEGER,                      -- when a notice of it is to be sent
+    document  TEXT NOT NULL                 -- JSON object: all of it
+) STRICT;
+CREATE INDEX alerts_rule ON alerts (rule, subject, seq);
+CREATE INDEX alerts_owner ON alerts (owner, seq);
+CREATE INDEX alerts_open ON alerts (seq) WHERE closed IS NULL;
+CREATE INDEX alerts_look ON alerts (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX alerts_send ON alerts (send_at) WHERE send_at IS NOT NULL;
+CREATE TABLE alert_schedules (
+    schedule_id  TEXT NOT NULL,
+    alert        INTEGER NOT NULL,
+    PRIMARY KEY (schedule_id, alert)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alert_schedules_alert ON alert_schedules (alert);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS, CHANGES, REPLAYS, COUNTS, ALERTS)

@@ -15,7 +15,8 @@ class LocalSettings:
 
     ``concurrency`` bounds the attempts under way in all, ``target_concurrency`` those to one target.
     ``allow_target`` names hosts, addresses or networks that web actions may call although they are private.
-    ``heartbeat`` is a URL that the engine's loop pings every minute. ``ledger_days`` and
+    ``heartbeat`` is a URL that the engine's loop pings every minute. ``alert_channel`` is the channel of
+    alert rules that name none. ``ledger_days`` and
     ``ledger_per_schedule`` bound the history; ``quota`` the living schedules of one owner;
     ``requests_per_second`` what one key may ask (0: no limit).
     """
@@ -28,6 +29,7 @@ class LocalSettings:
     concurrency: int = 200
     target_concurrency: int = 100
     heartbeat: str | None = None
+    alert_channel: str | None = None
     log_level: str = "info"
     ledger_days: int = 90
     ledger_per_schedule: int = 10_000

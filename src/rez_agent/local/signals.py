@@ -22,7 +22,8 @@ class Signals:
     ``wake_at``: the earliest moment (ms) that the engine must know of; ``work``: something was queued;
     ``judged``: messages that became final; ``cancelled``: running executions to stop; ``commands``: messages
     published by the use case that is running, to be applied right after it; ``stepped``: the wall clock was;
-    ``endings``: executions that became final without an attempt, as status and reason.
+    ``endings``: executions that became final without an attempt, as status and reason; ``alerts``: there is
+    an alert to be sent.
     """
 
     wake_at: int | None = None
@@ -32,6 +33,13 @@ class Signals:
     commands: list[Message] = field(default_factory=list)
     stepped: bool = False
     endings: list[Ending] = field(default_factory=list)
+    alerts: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything that the event loop must heed."""
+        listed = self.judged or self.cancelled or self.endings
+        return self.wake_at is not None or self.work or bool(listed) or self.stepped or self.alerts
 
     def wake(self, at: int | None) -> None:
         """The engine must look at ``at``, if it meant to look later."""
@@ -49,8 +57,15 @@ class Signals:
     def take(self) -> Signals:
         """What was collected so far; this one starts afresh."""
         taken = Signals(
-            self.wake_at, self.work, self.judged, self.cancelled, self.commands, self.stepped, self.endings
+            self.wake_at,
+            self.work,
+            self.judged,
+            self.cancelled,
+            self.commands,
+            self.stepped,
+            self.endings,
+            self.alerts,
         )
-        self.wake_at, self.work, self.stepped = None, False, False
+        self.wake_at, self.work, self.stepped, self.alerts = None, False, False, False
         self.judged, self.cancelled, self.commands, self.endings = [], [], [], []
         return taken

@@ -1,8 +1,8 @@
 """The sweep: what nobody waits for. Small slices, so that it never holds up the writer.
 
-It forgets old history (by age and by number), final messages, expired records, spent tombstones and old
-revisions; deletes schedules that asked to be deleted on completion; and takes back leases that ran out.
-Crash: each slice is whole or was not; the next sweep goes on.
+It forgets old history (by age and by number), final messages, old alerts, expired records, spent tombstones
+and old revisions; deletes schedules that asked to be deleted on completion; and takes back leases that ran
+out. Crash: each slice is whole or was not; the next sweep goes on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import apsw
 import structlog
 
 from rez_agent.domain.instants import to_ms
+from rez_agent.local.alerts import forget_alerts
 from rez_agent.local.blobs import SqliteBlobs
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.queue import recover
@@ -70,6 +71,7 @@ class Sweep:
             lambda: _forget_messages(connection, at - _ms(MESSAGES_KEPT)),
             lambda: _forget_records(connection, at),
             lambda: _forget_tombstones(connection, at - _ms(TOMBSTONES_KEPT)),
+            lambda: forget_alerts(connection, at - _ms(self._kept.ledger), SLICE),
             lambda: _forget_revisions(connection, at - _ms(self._kept.ledger)),
         )
         full = [step() >= SLICE for step in steps]  # every step runs, whatever the one before said

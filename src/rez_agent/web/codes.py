@@ -113,6 +113,13 @@ CODES: dict[str, Code] = {
     "execution_not_found": Code("There is no such execution", "The ledger is kept for 90 days."),
     "message_not_found": Code("There is no such message", "Messages are kept for a week."),
     "key_not_found": Code("There is no such key", "It may be revoked already."),
+    "alert_not_found": Code("There is no such alert", "Alerts are kept as long as the ledger keeps history."),
+    "alert_rule_not_found": Code("There is no such alert rule", "It may be deleted, or another owner's."),
+    "standing_rule": Code("This rule is always there", "Turn it off: send it with enabled false."),
+    "too_many_rules": Code("Too many alert rules", "Delete one, or watch several schedules by a tag."),
+    "no_alert_channel": Code(
+        "The alert has no channel", "Name one in channels, or configure one called alerts."
+    ),
     "blob_not_found": Code("The data is gone", "Send it again."),
     "conflict": Code("The present state forbids it", "Read it again, then decide."),
     "name_taken": Code("The name is taken", "Choose another, or update the schedule that has it."),

@@ -17,6 +17,7 @@ from rez_agent.aws.standing import sample
 from rez_agent.aws.sweep import Sweep
 from rez_agent.domain.errors import Malformed, RezError
 from rez_agent.metrics import SWEEP_FAILURES
+from rez_agent.usecases.notices import default_channels
 
 
 @cache
@@ -56,6 +57,7 @@ def swept(built: Built, event: Any, context: Context) -> dict[str, int]:
                 clock=built.clock,
                 metrics=built.metrics,
                 time_left=time_left,
+                alert_channels=lambda: default_channels(built.actions, built.settings.alert_channel),
             )
             _sample(built)
             return sweep.minute()
