@@ -119,6 +119,14 @@ def key_of(ports: Ports, token: str) -> Key | None:
     return None if key.expired(now) else key
 
 
+def key_by_id(ports: Ports, key_id: str) -> Key | None:
+    """The key with this id, if it holds now."""
+    now = ports.clock.now()
+    record = ports.records.get(KIND, key_id, now)
+    key = None if record is None else _key(record)
+    return None if key is None or key.expired(now) else key
+
+
 def is_token(text: str) -> bool:
     """Whether ``text`` has the shape of a token; nothing else is worth looking up."""
     return _TOKEN.fullmatch(text) is not None

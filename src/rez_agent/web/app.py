@@ -15,6 +15,7 @@ from rez_agent.web.auth import Gate
 from rez_agent.web.metrics import Exposition, HttpMetrics, Metered, OnRequest
 from rez_agent.web.openapi import openapi_document
 from rez_agent.web.operations import Api, Operation, route
+from rez_agent.web.page.routes import page_routes
 from rez_agent.web.pages import Pages
 from rez_agent.web.refusals import Refusals
 from rez_agent.web.routes import operations
@@ -49,7 +50,7 @@ def create_app(
     on_request: OnRequest | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> RestApi:
-    """The REST API over ``host``.
+    """The REST API over ``host``, and the page beside it.
 
     ``registry`` is what /metrics shows, after ``refresh_metrics``; the HTTP ones are added to it.
     ``on_request`` is told of every request answered, as they are.
@@ -66,6 +67,7 @@ def create_app(
     table = operations(Exposition(registry, refresh_metrics), Pages(document))
     for operation in table:
         app.router.routes.append(route(api, operation))
+    app.router.routes += page_routes(api, monotonic)
     told = [HttpMetrics(registry).count, *([on_request] if on_request else [])]
     app.add_middleware(Metered, told=told, monotonic=monotonic)
     return app

@@ -40,7 +40,7 @@ class Visitor:
     key_id: str
 
 
-_LOCAL = Visitor(Caller(LOCAL, admin=True), Scope.ADMIN, LOCAL)
+LOCAL_VISITOR = Visitor(Caller(LOCAL, admin=True), Scope.ADMIN, LOCAL)
 
 
 class Gate:
@@ -57,11 +57,40 @@ class Gate:
     async def admit(self, headers: Headers, scope: Scope) -> Caller:
         """The caller, if they may do what needs ``scope``. Raises Unauthenticated, Forbidden, RateLimited."""
         visitor = await self._visitor(headers)
+        self.check(visitor, scope)
+        return visitor.caller
+
+    def check(self, visitor: Visitor, scope: Scope) -> None:
+        """That the visitor may do what needs ``scope``, now. Raises Forbidden, RateLimited."""
         if not visitor.scope.includes(scope):
             raise Forbidden(f"This needs a key of scope '{scope}'; yours has '{visitor.scope}'.")
-        if visitor is not _LOCAL:
+        if visitor is not LOCAL_VISITOR:
             self._limiter.take(visitor.key_id, self._monotonic())
-        return visitor.caller
+
+    async def without_key(self, headers: Headers) -> Visitor | None:
+        """Who comes without a key, where none is needed; None where one is. Raises Forbidden for what an
+        open server refuses."""
+        if self._settings.keyless:
+            return LOCAL_VISITOR
+        if self._settings.open_access and await self._is_open():
+            self._guard(headers)
+            return LOCAL_VISITOR
+        return None
+
+    async def remembered(self, name: str, find: Callable[[Ports], Key | None]) -> Visitor | None:
+        """Whoever has the key that ``find`` finds, which holds under ``name`` for a second."""
+        trusted = self._trusted.get(name)
+        now = self._monotonic()
+        if trusted is not None and trusted[1] > now:
+            return trusted[0]
+        key = await self._host.read(find)
+        if key is None:
+            return None
+        visitor = Visitor(key.caller, key.scope, key.id)
+        if len(self._trusted) >= _REMEMBERED_AT_MOST:
+            self._trusted.clear()
+        self._trusted[name] = (visitor, now + KEY_TRUSTED)
+        return visitor
 
     def forget(self) -> None:
         """Look keys up anew: one was created or revoked."""
@@ -72,30 +101,19 @@ class Gate:
         token = _token(headers)
         if token is not None:
             return await self._known(token)
-        if self._settings.keyless:
-            return _LOCAL
-        if self._settings.open_access and await self._is_open():
-            self._guard(headers)
-            return _LOCAL
-        raise Unauthenticated("This server needs a key: send 'Authorization: Bearer rez_...' or 'X-API-Key'.")
+        open_to_all = await self.without_key(headers)
+        if open_to_all is None:
+            text = "This server needs a key: send 'Authorization: Bearer rez_...' or 'X-API-Key'."
+            raise Unauthenticated(text)
+        return open_to_all
 
     async def _known(self, token: str) -> Visitor:
-        digest = sha256(token.encode()).hexdigest()
-        trusted = self._trusted.get(digest)
-        now = self._monotonic()
-        if trusted is not None and trusted[1] > now:
-            return trusted[0]
-
-        def find(ports: Ports) -> Key | None:
-            return key_of(ports, token)
-
-        key = await self._host.read(find) if is_token(token) else None
-        if key is None:
+        visitor = None
+        if is_token(token):
+            digest = sha256(token.encode()).hexdigest()
+            visitor = await self.remembered(digest, lambda ports: key_of(ports, token))
+        if visitor is None:
             raise Unauthenticated("There is no such key, or it was revoked, or it ran out.")
-        visitor = Visitor(key.caller, key.scope, key.id)
-        if len(self._trusted) >= _REMEMBERED_AT_MOST:
-            self._trusted.clear()
-        self._trusted[digest] = (visitor, now + KEY_TRUSTED)
         return visitor
 
     async def _is_open(self) -> bool:
@@ -116,7 +134,7 @@ class Gate:
                 f"Without keys this server answers to this machine's own names only, not to '{host[:100]}'."
             )
             raise Forbidden(text, code="forbidden_host")
-        if _is_foreign(headers, host):
+        if is_foreign(headers, host):
             text = "This server has no keys, so it refuses what a browser sends on behalf of another site."
             raise Forbidden(text, code="cross_site")
         if any(name in headers for name in _OF_PROXIES):
@@ -178,7 +196,7 @@ def _hostname(host: str) -> str:
         return ""
 
 
-def _is_foreign(headers: Headers, host: str) -> bool:
+def is_foreign(headers: Headers, host: str) -> bool:
     """Whether a browser sent this on behalf of another site. Following a link from there is fine."""
     origin = headers.get("origin")
     if origin is not None:

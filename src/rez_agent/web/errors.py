@@ -120,7 +120,7 @@ def error_document(error: RezError) -> dict[str, Any]:
 
 def error_answer(error: RezError) -> Response:
     """The answer for ``error``, with the headers that its class calls for."""
-    return problem_answer(error_document(error), _headers(error))
+    return problem_answer(error_document(error), error_headers(error))
 
 
 def problem_answer(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
@@ -128,7 +128,8 @@ def problem_answer(document: Mapping[str, Any], headers: Mapping[str, str] | Non
     return Response(encoded(document), document["status"], dict(headers or {}), PROBLEM_JSON)
 
 
-def _headers(error: RezError) -> dict[str, str]:
+def error_headers(error: RezError) -> dict[str, str]:
+    """The headers that the class of ``error`` calls for."""
     headers = {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="rez-agent"'

@@ -9,6 +9,8 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from rez_agent.web.errors import NoSuchRoute, WrongMethod, error_answer
+from rez_agent.web.page.operations import page_refusal
+from rez_agent.web.page.visits import SAFE
 
 
 class Refusals:
@@ -37,7 +39,14 @@ def _refused(request: Request, error: HTTPException, routes: list[BaseRoute]) ->
     if error.status_code == 405 and allowed:
         text = f"{request.method} is not served here; {', '.join(allowed)} is."
         return error_answer(WrongMethod(text, allowed=allowed))
-    return error_answer(NoSuchRoute(f"Nothing is served at '{path[:200]}'. See /docs for what there is."))
+    missing = NoSuchRoute(f"Nothing is served at '{path[:200]}'. See /docs for what there is.")
+    return page_refusal(request, missing) if _is_of_browser(request) else error_answer(missing)
+
+
+def _is_of_browser(request: Request) -> bool:
+    """Whether somebody reads the answer in a browser, which asks for HTML by name."""
+    asked = request.method in SAFE and not request.url.path.startswith("/api/")
+    return asked and "text/html" in request.headers.get("accept", "")
 
 
 def _methods_at(path: str, routes: list[BaseRoute]) -> list[str]:
