@@ -26,7 +26,7 @@ def test_health_and_readiness_are_told(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/", "/api/schedules/", "/api/schedule", "/api/schedules/a/b", "/%00"]
+    "path", ["/api", "/api/", "/api/schedules/", "/api/schedule", "/api/schedules/a/b", "/%00"]
 )
 def test_an_unknown_route_is_a_problem_like_any_other(server: Server, path: str) -> None:
     answer = server("GET", path)

@@ -103,7 +103,7 @@ CODES: dict[str, Code] = {
     "forbidden": Code("The key does not reach this", "Use a key of the scope that the text names."),
     "forbidden_host": Code("The request names another host", "Use localhost, or create a key."),
     "cross_site": Code("The request comes from another site", "Create a key, and send it."),
-    "csrf_failed": Code("The form is not of this session", "Load the page again, and send it again."),
+    "csrf_failed": Code("The form is not of the session", "Load the page again, and send it again."),
     "login_refused": Code("The key is not valid", "Check that you copied all of it, or ask for a new one."),
     "proxied": Code("The request was handed on by a proxy", "Create a key, and send it."),
     "rate_limited": Code("Too many requests", _WAIT),

@@ -58,7 +58,7 @@ class Row:
         """The share of what succeeded, or nothing where nothing ran."""
         rate = self.statistics.success_rate
         if rate is None:
-            return "–"
+            return "—"
         percent = rate * 100
         return f"{percent:.0f}%" if percent == round(percent) else f"{percent:.1f}%"
 
@@ -103,7 +103,7 @@ def sentence_of(schedule: Schedule) -> str:
 
 
 def bars_of(executions: Sequence[Execution], timezone: str, now: datetime) -> tuple[Bar, ...]:
-    """A bar for each execution, the oldest first, at the right end: its height is the share of the longest."""
+    """A bar for each execution, the oldest first, at the right: its height is its share of the longest."""
     lengths = [_milliseconds(one) for one in executions]
     longest = max(lengths, default=0) or 1
     first = (BARS - len(executions)) * BAR_STEP

@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from rez_agent.domain.policies import Frozen
-from rez_agent.domain.schedule import ScheduleStatus, TargetType
+from rez_agent.domain.schedule import Schedule, ScheduleStatus, TargetType
 from rez_agent.ports import Page, Ports, ScheduleQuery
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.history import schedules_for
@@ -90,7 +90,7 @@ class Listing:
     """A page of the list, as it was at ``now``."""
 
     rows: tuple[Row, ...]
-    page: Page[object]
+    page: Page[Schedule]
     now: datetime
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from rez_agent.domain.instants import rfc3339, to_seconds
-from rez_agent.domain.zones import wall_clock, zone
+from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.zones import zone
 
 _STEPS = ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h"), (86_400 * 60, 86_400, "days"))
 _MONTH_SECONDS = 2_629_746
@@ -35,14 +35,14 @@ def _size(seconds: int) -> str:
 
 def absolute(instant: datetime, timezone: str = "UTC") -> str:
     """``instant`` on the clocks of ``timezone``, to the second: ``Mon 30 Nov 2026, 09:00:00``."""
-    wall = wall_clock(zone(timezone).wall_of(to_seconds(instant)))
+    wall = instant.astimezone(zone(timezone).info)
     return f"{wall:%a} {wall.day} {wall:%b %Y, %H:%M:%S}"
 
 
 def duration(milliseconds: float | None) -> str:
-    """How long something took: ``38 ms``, ``1.2 s``, ``4 min 5 s``; ``–`` for what is not known."""
+    """How long something took: ``38 ms``, ``1.2 s``, ``4 min 5 s``; ``—`` for what is not known."""
     if milliseconds is None:
-        return "–"
+        return "—"
     if milliseconds < 1_000:
         return f"{round(milliseconds)} ms"
     if milliseconds < 60_000:

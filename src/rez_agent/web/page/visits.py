@@ -181,7 +181,7 @@ class Visit:
         return Form(tuple((name, value.replace("\r\n", "\n")) for name, value in pairs))
 
     async def check_sent(self) -> None:
-        """That a change was sent from one of our own pages. Raises Forbidden ``cross_site``, ``csrf_failed``."""
+        """That a change was sent from one of our pages. Raises Forbidden ``cross_site``, ``csrf_failed``."""
         headers = self.request.headers
         host = headers.get("host", "")
         if is_foreign(headers, host) or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
