@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from infrastructure.stack.alarms import make_alarms
 from infrastructure.stack.api import make_api
 from infrastructure.stack.blobs import make_bucket
+from infrastructure.stack.dashboard import make_dashboard
 from infrastructure.stack.environment import environment
 from infrastructure.stack.functions import make_functions
 from infrastructure.stack.place import this_place
@@ -34,6 +35,7 @@ def deploy(settings: Settings) -> Outputs:
     api = make_api(settings, functions["webapi"])
     group = make_group(settings)
     make_timers(settings, functions["sweep"], roles.timer)
+    make_dashboard(settings, place)
     make_alarms(settings, tables=tables, queues=queues, functions=functions, group=group, api=api)
     return {
         **_stores(tables, bucket),

@@ -72,6 +72,7 @@ ROWS: dict[str, Row | Part] = {
     ),
     "aws:apigatewayv2/route:Route": Row("AWS::ApiGatewayV2::Route"),
     "aws:apigatewayv2/stage:Stage": Row("AWS::ApiGatewayV2::Stage", {"name": Put("StageName")}),
+    "aws:cloudwatch/dashboard:Dashboard": Row("AWS::CloudWatch::Dashboard"),
     "aws:cloudwatch/logGroup:LogGroup": Row(
         "AWS::Logs::LogGroup", {"name": Put("LogGroupName")}, ARN | NAME, keeps_data=True
     ),
