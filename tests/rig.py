@@ -21,8 +21,9 @@ from rez_agent.local import queue
 from rez_agent.local.bundle import LocalPorts, ports_over
 from rez_agent.local.database import DATABASE_FILE, open_reader, open_writer
 from rez_agent.local.engine import BATCH, Taken, take_due
+from rez_agent.local.keeping import Kept
 from rez_agent.local.signals import Signals
-from rez_agent.local.sweep import Kept, Sweep
+from rez_agent.local.sweep import Sweep
 from rez_agent.local.writer import Job, Writer
 from rez_agent.ports import AlertQuery, Claimed, ExecutionQuery, Ports
 from rez_agent.usecases.alerting import look as look_for_alerts

@@ -173,6 +173,9 @@ class Ledger(Protocol):
         payloads; empty for a schedule that has none. No history is read further than that. ``since``
         (inclusive) and ``until`` (exclusive), whole seconds, bound the scheduled time."""
 
+    def kept_since(self, schedule: Schedule, now: datetime) -> datetime:
+        """What of the schedule was written before may have been forgotten."""
+
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rez_agent.cli import render
+from rez_agent.domain.telling import length
 
 NOW = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
 
@@ -23,7 +24,7 @@ NOW = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
     ],
 )
 def test_a_length_has_the_unit_that_suits_it(seconds: float, text: str) -> None:
-    assert render.length(seconds) == text
+    assert length(seconds) == text
 
 
 @pytest.mark.parametrize(

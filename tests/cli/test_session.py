@@ -197,7 +197,7 @@ def test_the_contract_s_commands_are_all_there(capsys: pytest.CaptureFixture[str
     main(["--help"])
     words = capsys.readouterr().out.split()
     contract = (
-        "serve demo create list show update pause resume delete changes run backfill history retry replay "
-        "cancel redrive next import export keys secrets backup restore doctor"
+        "serve demo create list show update pause resume delete why changes run backfill history retry "
+        "replay cancel redrive next import export keys secrets backup restore doctor"
     )
     assert set(contract.split()) <= set(words)

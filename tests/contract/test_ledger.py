@@ -465,3 +465,11 @@ def test_dead_letters_are_told_oldest_first_and_no_more_than_asked_for(ledger: S
     assert ledger.ask(lambda ports: ports.ledger.dead_letters(query)) == tuple(dead)
     assert ledger.ask(lambda ports: ports.ledger.dead_letters(replace(query, limit=2))) == tuple(dead[:2])
     assert ledger.ask(lambda ports: ports.ledger.dead_letters(replace(query, owner="bob"))) == ()
+
+
+def test_the_ledger_tells_how_far_back_it_may_have_forgotten(host: SteppedHost) -> None:
+    seldom = schedule_of("seldom", schedule_expression="rate(30 days)")
+    often = schedule_of("often", schedule_expression="rate(1 minute)")
+    since = host.ask(lambda ports: ports.ledger.kept_since(seldom, NOON))
+    assert since == NOON - timedelta(days=90)
+    assert host.ask(lambda ports: ports.ledger.kept_since(often, NOON)) >= since

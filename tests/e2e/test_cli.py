@@ -151,6 +151,11 @@ def test_a_schedule_s_whole_life_by_its_name(cli: Cli, target: str) -> None:
     assert cli("resume", "second life").code == 1
     assert cli.ok("delete", "second life", "--reason", "over").out == "Deleted second life.\n"
     assert cli("show", "second life").code == 1
+    why = cli.ok("why", "second life", "2100-01-01", "09:30").out
+    assert "did not exist any more: local deleted it" in why
+    assert "verdict  deleted" in why
+    assert cli.ok("why", "second life", "now", "--json").document["verdict"] == "succeeded"
+    assert cli("why", "second life", "soon").code == 2
     changes = cli.ok("changes", "second life").out
     assert "delete by local: over" in changes
     assert "resume by local: rested" in changes

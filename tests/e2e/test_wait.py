@@ -31,9 +31,10 @@ from rez_agent.domain.execution import Execution
 from rez_agent.local.bundle import ports_over
 from rez_agent.local.database import DATABASE_FILE, open_reader, open_writer
 from rez_agent.local.host import LocalHost
+from rez_agent.local.keeping import Kept
 from rez_agent.local.metrics import LocalMetrics
 from rez_agent.local.secrets import FileSecrets
-from rez_agent.local.sweep import Kept, Sweep
+from rez_agent.local.sweep import Sweep
 from rez_agent.ports import Ports
 from rez_agent.usecases.applying import apply
 from rez_agent.web.app import create_app

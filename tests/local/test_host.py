@@ -16,8 +16,9 @@ from rez_agent.domain.errors import Unavailable
 from rez_agent.domain.execution import Execution, ExecutionStatus
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.host import LAG_ALLOWED_SECONDS, LocalHost
+from rez_agent.local.keeping import Kept
 from rez_agent.local.metrics import LocalMetrics
-from rez_agent.local.sweep import Kept, Sweep
+from rez_agent.local.sweep import Sweep
 from rez_agent.ports import ExecutionQuery, Ports
 from rez_agent.usecases.commands import submit
 from tests.fakes import FAILED, NOON

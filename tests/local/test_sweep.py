@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from rez_agent.domain.execution import Cause
-from rez_agent.local.sweep import MESSAGES_KEPT, SLICE, TOMBSTONES_KEPT, Kept, Sweep
+from rez_agent.local.keeping import Kept
+from rez_agent.local.ledger import SqliteLedger
+from rez_agent.local.signals import Signals
+from rez_agent.local.sweep import MESSAGES_KEPT, SLICE, TOMBSTONES_KEPT, Sweep
 from rez_agent.ports import Record
 from rez_agent.usecases.entries import asked_execution
 from tests.fakes import FAILED, NOON
@@ -232,3 +235,14 @@ def test_a_finished_schedule_is_kept_by_default_and_while_it_is_paused(rig: Rig)
     rig.sweep()
     assert rig.schedule(kept.id).living
     assert rig.schedule(paused.id).living
+
+
+def test_what_exceeds_a_schedules_share_is_told_as_not_kept(rig: Rig) -> None:
+    schedule = schedule_of(policies={"catch_up": "all", "overlap": "allow"})
+    rig.add(schedule)
+    rig.clock.advance(hours=5)
+    rig.tick_all()
+    now = rig.clock.now()
+    ledger = SqliteLedger(rig.connection, Signals(), Kept(per_schedule=3))
+    assert ledger.kept_since(schedule, now) == NOON + timedelta(hours=3)
+    assert rig.ports.ledger.kept_since(schedule, now) == now - timedelta(days=90)

@@ -40,6 +40,7 @@ SUCCESSES = {
     "list_occurrences": [200],
     "list_schedule_changes": [200],
     "get_week": [200],
+    "explain_schedule": [200],
     "list_executions": [200],
     "redrive_executions": [200, 202],
     "get_execution": [200],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rez_agent.aws import alert_facts
 from rez_agent.aws.blobs import S3Blobs
@@ -32,6 +32,7 @@ from rez_agent.domain.due import InFlight
 from rez_agent.domain.execution import Attempt, Execution, ExecutionStatus, Reason
 from rez_agent.domain.instants import from_seconds, to_seconds
 from rez_agent.domain.policies import Overlap
+from rez_agent.domain.schedule import Schedule
 from rez_agent.ports import Clock, ExecutionQuery, Page
 
 _RETRYABLE = (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
@@ -117,6 +118,12 @@ class DynamoLedger:
         query = ExecutionQuery(since=since, until=until, limit=each)
         found = self._reading().latest(schedule_ids, query)
         return {one: tuple(execution_from(item) for item in items) for one, items in found.items()}
+
+    def kept_since(self, schedule: Schedule, now: datetime) -> datetime:
+        """From the time that an entry written now would be kept."""
+        definition = schedule.definition
+        until = kept_until(self._kept, definition.schedule_expression, definition.timezone, now)
+        return now - timedelta(seconds=until - to_seconds(now))
 
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""

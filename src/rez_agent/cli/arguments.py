@@ -31,7 +31,7 @@ def unfit(option: str, text: str, how: str) -> Invalid:
 
 def duration(text: str, option: str) -> timedelta:
     """``90s``, ``15m``, ``1h30m``, ``7d``, ``2w``."""
-    if not _DURATION.fullmatch(text):
+    if not is_duration(text):
         raise unfit(option, text, "write a duration such as 90s, 15m, 1h30m or 7d.")
     seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     try:
@@ -40,13 +40,18 @@ def duration(text: str, option: str) -> timedelta:
         raise unfit(option, text, "that is longer than any calendar.") from None
 
 
+def is_duration(text: str) -> bool:
+    """Whether it is written as :func:`duration` reads it."""
+    return _DURATION.fullmatch(text) is not None
+
+
 def moment(text: str, option: str, now: datetime, *, ahead: bool = False) -> datetime:
     """An RFC 3339 instant, a date (midnight UTC), ``now``, or a duration before ``now`` (after it when
     ``ahead``). Aware, in UTC."""
     if text == "now":
         return now
     try:
-        if _DURATION.fullmatch(text):
+        if is_duration(text):
             span = duration(text, option)
             return now + span if ahead else now - span
         return _instant(text).astimezone(UTC)

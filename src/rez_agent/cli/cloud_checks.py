@@ -13,9 +13,10 @@ from rez_agent.aws.inspection import Inspection
 from rez_agent.aws.underway import Subscription, UnarmedSchedule, Waiting
 from rez_agent.cli.cloud_rights import DENIALS_LOGGED, denials, denied, logged_denials, trust
 from rez_agent.cli.finding import Finding, ok, problem, warning
-from rez_agent.cli.render import clean, counted, length
+from rez_agent.cli.render import clean, counted
 from rez_agent.cli.server_checks import never_fires
 from rez_agent.domain.errors import Unavailable
+from rez_agent.domain.telling import length
 
 LATE = timedelta(minutes=2)
 """How long a schedule may wait to be armed: the sweep looks each minute."""

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from rez_agent.cli.client import is_loopback
 from rez_agent.cli.finding import Finding, ok, problem, warning
-from rez_agent.cli.render import length
 from rez_agent.domain.errors import Invalid, RezError
+from rez_agent.domain.telling import length
 
 MEBIBYTE = 1024 * 1024
 DISK_LOW, DISK_FULL = 1024 * MEBIBYTE, 100 * MEBIBYTE

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from rez_agent.domain.telling import length
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -139,18 +141,6 @@ def distance(span: timedelta) -> str:
         return "now"
     text = length(abs(span).total_seconds())
     return f"in {text}" if span >= timedelta(0) else f"{text} ago"
-
-
-def length(seconds: float) -> str:
-    """A length of time in the unit that suits it: ``14 ms``, ``2.5 s``, ``3 min``, ``5 h``, ``9 days``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    for unit, size, end in (("s", 1, 120), ("min", 60, 5_400), ("h", 3_600, 172_800)):
-        if seconds < end:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} days"
 
 
 def counted(count: int, word: str) -> str:

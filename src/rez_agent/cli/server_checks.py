@@ -12,9 +12,10 @@ from typing import Any
 from rez_agent.cli.client import Client, Refused
 from rez_agent.cli.finding import Finding, ok, problem, warning
 from rez_agent.cli.remedies import remedy_for
-from rez_agent.cli.render import counted, instant, length, total
+from rez_agent.cli.render import counted, instant, total
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.telling import length
 
 Document = Mapping[str, Any]
 

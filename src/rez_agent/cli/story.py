@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from rez_agent.cli.render import length
+from rez_agent.domain.telling import length
 
 Document = Mapping[str, Any]
 

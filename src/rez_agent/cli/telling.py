@@ -15,12 +15,12 @@ from rez_agent.cli.render import (
     distance,
     facts,
     instant,
-    length,
     stamp,
     table,
     total,
     when,
 )
+from rez_agent.domain.telling import length
 
 Document = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""Commands that say what happened to a schedule: changes."""
+"""Commands that say what happened to a schedule: why, changes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from rez_agent.cli.arguments import is_duration, moment
 from rez_agent.cli.names import past_schedule_id, schedule_path
-from rez_agent.cli.render import clean, compact_json, when
+from rez_agent.cli.render import clean, compact_json, facts, when
 from rez_agent.cli.schedules import PANEL, Named
 from rez_agent.cli.session import DONE, Session, command
 
@@ -21,6 +22,60 @@ def register(app: typer.Typer) -> None:
     """Put these commands on the command line."""
     for name, (function, examples) in COMMANDS.items():
         command(app, name, examples=examples, panel=PANEL)(function)
+
+
+def why(
+    session: Session,
+    *,
+    named: Named,
+    time: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TIME...", help="09:30, yesterday 09:30, 2h, now, 2026-03-08T09:30, 2026-03-08T07:30:00Z."
+        ),
+    ],
+) -> int:
+    """Why a schedule did or did not run at a time: what the ledger, its expression and its changes tell."""
+    client = session.client()
+    path = schedule_path(past_schedule_id(client, named), "why")
+    found = client.get(path, at=_asked(" ".join(time), datetime.now(UTC))).document
+    session.put(found, lambda: _tell_why(found))
+    return DONE
+
+
+def _asked(text: str, now: datetime) -> str:
+    """The time as the server reads it: it knows the schedule's zone, and we how long ago something was."""
+    if text == "now" or is_duration(text):
+        return moment(text, "TIME", now).strftime("%Y-%m-%dT%H:%MZ")
+    return text
+
+
+def _tell_why(found: Mapping[str, Any]) -> None:
+    for sentence in (found["sentence"], *found["notes"]):
+        print(clean(sentence))
+    execution = found["execution"]
+    print()
+    facts(
+        [
+            ("verdict", found["verdict"] + (f" ({execution['reason']})" if _reason(execution) else "")),
+            ("occurrence", _moment(found["occurrence"])),
+            ("execution", execution and f"{execution['id']} (rez-agent show {execution['id']})"),
+            ("asked for", ", ".join(each["id"] for each in found["near"])),
+            ("then", f"{found['then']['schedule_expression']} in {found['then']['timezone']}"),
+            ("before", _moment(found["before"])),
+            ("after", _moment(found["after"])),
+        ]
+    )
+    for other in found["namesakes"]:
+        print(f"Another of this name lived then, {other['id']}: ask about it by its id.")
+
+
+def _reason(execution: Mapping[str, Any] | None) -> bool:
+    return execution is not None and execution["reason"] is not None
+
+
+def _moment(moment: Mapping[str, Any] | None) -> str | None:
+    return None if moment is None else f"{moment['local']}  =  {moment['utc']}"
 
 
 def changes(
@@ -65,5 +120,13 @@ def _value(difference: Mapping[str, Any], side: str) -> str:
 
 
 COMMANDS: dict[str, Any] = {
+    "why": (
+        why,
+        (
+            "rez-agent why hourly-check 09:30",
+            "rez-agent why hourly-check yesterday 09:30",
+            "rez-agent why hourly-check 2026-03-08T07:30:00Z",
+        ),
+    ),
     "changes": (changes, ("rez-agent changes hourly-check", "rez-agent changes hourly-check --limit 1")),
 }

@@ -20,10 +20,11 @@ from rez_agent.local.bundle import LocalPorts, ports_over
 from rez_agent.local.database import DATABASE_FILE, open_reader, open_writer
 from rez_agent.local.heartbeat import Heartbeat
 from rez_agent.local.host import LocalHost
+from rez_agent.local.keeping import Kept
 from rez_agent.local.metrics import LocalMetrics
 from rez_agent.local.secrets import FileSecrets
 from rez_agent.local.settings import LocalSettings
-from rez_agent.local.sweep import Kept, Sweep
+from rez_agent.local.sweep import Sweep
 from rez_agent.local.writer import Job, Writer
 from rez_agent.ports import Clock, Ports, Random
 from rez_agent.usecases.notices import default_channels
@@ -63,16 +64,18 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
 
+    kept = Kept(timedelta(days=settings.ledger_days), settings.ledger_per_schedule)
+
     def open_ports() -> LocalPorts:
-        return ports_over(open_reader(database), actions=actions, clock=clock, random=random)
+        return ports_over(open_reader(database), actions=actions, clock=clock, random=random, kept=kept)
 
     host = LocalHost(
-        ports_over(connection, actions=actions, clock=clock, random=random),
+        ports_over(connection, actions=actions, clock=clock, random=random, kept=kept),
         open_ports=open_ports,
         actions=actions,
         clock=clock,
         random=random,
-        sweep=Sweep(Kept(timedelta(days=settings.ledger_days), settings.ledger_per_schedule)),
+        sweep=Sweep(kept),
         metrics=LocalMetrics(registry),
         heartbeat=Heartbeat(settings.heartbeat) if settings.heartbeat else None,
         concurrency=settings.concurrency,

@@ -12,6 +12,7 @@ from rez_agent.domain.execution import Execution
 from rez_agent.local.alerts import SqliteAlerts
 from rez_agent.local.changes import SqliteChanges
 from rez_agent.local.engine import SqliteEngine
+from rez_agent.local.keeping import KEPT, Kept
 from rez_agent.local.ledger import SqliteLedger
 from rez_agent.local.records import SqliteMessages, SqliteRecords
 from rez_agent.local.schedule_store import SqliteSchedules
@@ -50,13 +51,14 @@ def ports_over(
     clock: Clock,
     random: Random,
     signals: Signals | None = None,
+    kept: Kept = KEPT,
 ) -> LocalPorts:
     """The ports over ``connection``; what they stir up is collected in ``signals``."""
     signals = signals or Signals()
     schedules = SqliteSchedules(connection)
     return LocalPorts(
         schedules=schedules,
-        ledger=SqliteLedger(connection, signals),
+        ledger=SqliteLedger(connection, signals, kept),
         messages=SqliteMessages(connection, signals),
         records=SqliteRecords(connection),
         changes=SqliteChanges(connection),

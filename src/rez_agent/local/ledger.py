@@ -16,8 +16,10 @@ import apsw
 from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.due import InFlight
 from rez_agent.domain.execution import Attempt, Cause, Execution, ExecutionStatus, Reason
-from rez_agent.domain.instants import compact, to_ms
+from rez_agent.domain.instants import compact, from_ms, to_ms
+from rez_agent.domain.schedule import Schedule
 from rez_agent.local.alert_facts import note_late
+from rez_agent.local.keeping import KEPT, Kept
 from rez_agent.local.paging import counted
 from rez_agent.local.queue import release_held
 from rez_agent.local.rows import (
@@ -49,9 +51,10 @@ _LATEST = (
 class SqliteLedger:
     """The Ledger port."""
 
-    def __init__(self, connection: apsw.Connection, signals: Signals) -> None:
+    def __init__(self, connection: apsw.Connection, signals: Signals, kept: Kept = KEPT) -> None:
         self._connection = connection
         self._signals = signals
+        self._kept = kept
 
     def add(self, executions: Sequence[Execution]) -> int:
         """Write executions in one statement, whatever their number."""
@@ -127,6 +130,13 @@ class SqliteLedger:
             one: tuple(execution_from(row) for row in execute(_LATEST, (one, each, first, end)))
             for one in schedule_ids
         }
+
+    def kept_since(self, schedule: Schedule, now: datetime) -> datetime:
+        """From its age, or from the oldest of the newest so many."""
+        bounds = (f"{schedule.id}_", f"{schedule.id}`", self._kept.per_schedule - 1)
+        sql = "SELECT scheduled FROM executions WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+        newest_so_many = [from_ms(row[0]) for row in fetch(self._connection, sql, bounds)]
+        return max([now - self._kept.ledger, *newest_so_many])
 
     def in_flight(self, schedule_id: str) -> InFlight:
         """What of the schedule is not final."""

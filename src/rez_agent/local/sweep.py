@@ -8,7 +8,6 @@ out. Crash: each slice is whole or was not; the next sweep goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import apsw
@@ -18,6 +17,7 @@ from rez_agent.domain.instants import to_ms
 from rez_agent.local.alerts import forget_alerts
 from rez_agent.local.blobs import SqliteBlobs
 from rez_agent.local.bundle import LocalPorts
+from rez_agent.local.keeping import Kept
 from rez_agent.local.queue import recover
 from rez_agent.local.rows import dumps, fetch
 from rez_agent.usecases.applying import complete
@@ -44,14 +44,6 @@ AND status NOT IN ('queued', 'running') ORDER BY id LIMIT ?4
 _RECENT = "SELECT DISTINCT schedule_id FROM (SELECT schedule_id FROM executions ORDER BY seq DESC LIMIT ?)"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """How much history is kept: by age, and executions by schedule."""
-
-    ledger: timedelta = timedelta(days=90)
-    per_schedule: int = 10_000
 
 
 class Sweep:

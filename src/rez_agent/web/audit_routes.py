@@ -24,4 +24,15 @@ AUDIT = (
         filters=forms.ChangeFilter,
         answers={200: Shown("A page", audit_models.ChangeList, examples.listing(audit_models.CHANGE))},
     ),
+    _schedule(
+        "GET",
+        f"{_ONE}/why",
+        audit.show_why,
+        "explain_schedule",
+        "Say why a schedule did or did not run at a time",
+        description="From its expression, zone and policies, from what it was then, and from the ledger. "
+        "Of a deleted schedule too, for 90 days.",
+        filters=forms.WhyFilter,
+        answers={200: Shown("The verdict", audit_models.WhyShape, audit_models.WHY)},
+    ),
 )

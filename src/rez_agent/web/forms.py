@@ -159,6 +159,20 @@ class DeleteFilter(ReasonFilter):
     cancel: bool = False
 
 
+class WhyFilter(Frozen):
+    """The time asked about: an instant, or a local time in the schedule's zone."""
+
+    at: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="`2026-03-08T10:30:00Z`, or in the schedule's zone `2026-03-08T06:30`, `06:30`, "
+            "`yesterday 06:30`; without seconds the whole minute is meant",
+        ),
+    ]
+
+
 class ChangeFilter(Frozen):
     """Which page of a schedule's changes."""
 
