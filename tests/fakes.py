@@ -72,7 +72,8 @@ class FakeRandom:
 class ScriptedActions:
     """Actions that do as they are told.
 
-    A payload ``{"target": "slow"}`` names its target; one with ``bad`` is refused by :meth:`check`. An
+    A payload ``{"target": "slow"}`` names its target; one with ``bad``, or with a channel that is
+    :attr:`refused`, is refused by :meth:`check`. An
     attempt's outcome is the next one scripted for its target, else :data:`OK`. Attempts at a target in
     :attr:`gates` wait for its event first.
     """
@@ -82,11 +83,14 @@ class ScriptedActions:
         self.gates: dict[str, asyncio.Event] = {}
         self.works: list[Work] = []
         self.checked = 0
+        self.refused: set[str] = set()
         self._begun: asyncio.Queue[Work] = asyncio.Queue()
 
     def check(self, target_type: str, payload: Mapping[str, Any]) -> list[Problem]:
         """Refuses ``bad``."""
         self.checked += 1
+        if payload.get("channel") in self.refused:
+            return [Problem("unknown_channel", "There is no such channel.", "/channel")]
         return [Problem("invalid_payload", "'bad' is bad. Leave it out.", "/bad")] if "bad" in payload else []
 
     def target(self, target_type: str, payload: Mapping[str, Any]) -> str:

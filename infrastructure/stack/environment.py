@@ -43,6 +43,7 @@ def _options(settings: Settings) -> Environment:
         "ENGINE_RATE": str(settings.engine_rate),
         "LEDGER_DAYS": str(settings.ledger_days),
         "LEDGER_PER_SCHEDULE": str(settings.ledger_per_schedule),
+        "REZ_ALERT_CHANNEL": settings.alert_channel,
         "REZ_ALLOW_TARGET": settings.allow_target,
         "REZ_AUTH": settings.auth,
         "REZ_LOG_LEVEL": settings.log_level,

@@ -70,6 +70,7 @@ class Settings:
     auth: str = "keys"
     allow_target: str = ""
     actions: str = ""
+    alert_channel: str = ""
     engine_rate: int = 100
     ledger_days: int = 90
     ledger_per_schedule: int = 10_000
@@ -198,6 +199,7 @@ OPTIONS: dict[str, Option] = {
     "auth": Option("auth", _one_of("keys", "none")),
     "allowTarget": Option("allow_target", _text),
     "actions": Option("actions", _text),
+    "alertChannel": Option("alert_channel", _text),
     "engineRate": Option("engine_rate", _number(1, 10_000)),
     "ledgerDays": Option("ledger_days", _number(1, 3_650)),
     "ledgerPerSchedule": Option("ledger_per_schedule", _number(1, 1_000_000)),

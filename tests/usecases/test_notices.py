@@ -38,7 +38,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 def a_test_of(rig: Rig, *channels: str) -> Alert:
     asked = RuleDefinition(name="r", kind=AlertKind.DEAD_LETTER, channels=channels)
     rule = rig.do(lambda ports: create_rule(ports, ANN, asked))
-    return rig.do(lambda ports: send_test(ports, ANN, rule.id, ()))
+    return rig.do(lambda ports: send_test(ports, ANN, rule.id, None))
 
 
 def leased(rig: Rig) -> list[Sending]:
@@ -117,10 +117,11 @@ def test_what_of_one_alert_is_due_is_leased_by_its_id(rig: Rig) -> None:
 
 
 def test_a_test_without_any_channel_says_how_to_have_one(rig: Rig) -> None:
+    rig.actions.refused = {"alerts", "default"}
     with pytest.raises(Invalid) as raised:
-        rig.do(lambda ports: send_test(ports, ANN, STANDING, ()))
+        rig.do(lambda ports: send_test(ports, ANN, STANDING, None))
     assert raised.value.code == "no_alert_channel"
-    alert = rig.do(lambda ports: send_test(ports, ANN, STANDING, ("ops",)))
+    alert = rig.do(lambda ports: send_test(ports, ANN, STANDING, "ops"))
     assert [one.channel for one in alert.notices] == ["ops"]
     assert not alert.open
 

@@ -75,6 +75,20 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
     ("GET", "/api/schedules/{schedule_id}/statistics", None, Scope.READ, True),
     ("GET", "/api/schedules/{schedule_id}/changes", None, Scope.READ, True),
     ("GET", "/api/week", None, Scope.READ, False),
+    ("GET", "/api/alerts", None, Scope.READ, False),
+    ("GET", "/api/alerts/{alert_id}", None, Scope.READ, True),
+    ("GET", "/api/alert-rules", None, Scope.READ, False),
+    ("POST", "/api/alert-rules", {"name": "r", "kind": "missed"}, Scope.WRITE, False),
+    ("GET", "/api/alert-rules/{alert_rule_id}", None, Scope.READ, True),
+    (
+        "PUT",
+        "/api/alert-rules/{alert_rule_id}",
+        {"name": "r", "kind": "missed", "channels": ["log"]},
+        Scope.WRITE,
+        True,
+    ),
+    ("POST", "/api/alert-rules/{alert_rule_id}/test", {}, Scope.WRITE, True),
+    ("DELETE", "/api/alert-rules/{alert_rule_id}", None, Scope.WRITE, True),
     ("GET", "/api/schedules/{schedule_id}/occurrences", None, Scope.READ, True),
     ("GET", "/api/executions", None, Scope.READ, False),
     ("POST", "/api/executions/redrive", {}, Scope.WRITE, False),
@@ -94,14 +108,19 @@ PUBLIC = ["/healthz", "/readyz", "/openapi.json", "/docs", "/errors"]
 
 @pytest.fixture(scope="module")
 def hers(locked: Server, keys: dict[str, str]) -> dict[str, str]:
-    """Alice's schedule, one of its executions, and a message of hers."""
+    """Alice's schedule, one of its executions, a message, an alert rule and an alert of hers."""
     created = locked.made("hers", key=keys["alice writes"])
     path = f"/api/schedules/{created['id']}/run"
     ran = locked("POST", path, headers=WAIT, key=keys["alice writes"])
+    asked = {"name": "hers", "kind": "missed", "channels": ["log"]}
+    rule = locked("POST", "/api/alert-rules", asked, key=keys["alice writes"]).document
+    alert = locked("POST", f"/api/alert-rules/{rule['id']}/test", key=keys["alice writes"]).document
     return {
         "schedule_id": created["id"],
         "execution_id": ran.document["execution_id"],
         "message_id": created["message_id"],
+        "alert_rule_id": rule["id"],
+        "alert_id": alert["id"],
     }
 
 

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from rez_agent.cli import access, doctor, executions, forecast, keeping, schedules, serving, transfer, why
+from rez_agent.cli import (
+    access,
+    alerts,
+    doctor,
+    executions,
+    forecast,
+    keeping,
+    schedules,
+    serving,
+    transfer,
+    why,
+)
 from rez_agent.cli.client import DEFAULT_URL
 from rez_agent.cli.next import next_command
 from rez_agent.cli.session import FAILED, Session
@@ -48,7 +59,7 @@ def common(
     ctx.obj = Session(url or DEFAULT_URL, key or None, as_json)
 
 
-for part in (serving, schedules, why, executions, transfer, forecast, access, keeping, doctor):
+for part in (serving, schedules, why, executions, alerts, transfer, forecast, access, keeping, doctor):
     part.register(app)
 app.command("next", rich_help_panel="Schedules")(next_command)
 

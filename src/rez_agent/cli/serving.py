@@ -59,6 +59,15 @@ def serve(
             "--heartbeat", envvar="REZ_HEARTBEAT", metavar="URL", help="Pinged each minute while all is well."
         ),
     ] = None,
+    alert_channel: Annotated[
+        str | None,
+        typer.Option(
+            "--alert-channel",
+            envvar="REZ_ALERT_CHANNEL",
+            metavar="NAME",
+            help="Where alert rules that name no channel send to.",
+        ),
+    ] = None,
     log_level: Annotated[
         str, typer.Option("--log-level", envvar="REZ_LOG_LEVEL", help="debug, info, warning or error.")
     ] = "info",
@@ -96,6 +105,7 @@ def serve(
         concurrency=concurrency,
         target_concurrency=target_concurrency,
         heartbeat=heartbeat,
+        alert_channel=alert_channel,
         log_level=log_level,
         ledger_days=ledger_days,
         ledger_per_schedule=ledger_per_schedule,

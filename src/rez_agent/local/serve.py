@@ -73,6 +73,7 @@ async def _serve(
                 hosts=(settings.host,),
                 requests_per_second=settings.requests_per_second,
                 quota=settings.quota,
+                alert_channel=settings.alert_channel,
                 version=__version__,
             ),
             registry=built.registry,

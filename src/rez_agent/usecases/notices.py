@@ -6,7 +6,6 @@ when the lease has run out, so a message may come twice and is never lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,12 +53,12 @@ def default_channels(actions: Actions, named: str | None = None) -> tuple[str, .
     return ()
 
 
-def send_test(ports: Ports, caller: Caller, rule_id: str, fallback: Sequence[str]) -> Alert:
-    """A test alert through the rule's channels; its notices tell what becomes of it. Raises NotFound, and
-    Invalid ``no_alert_channel``."""
+def send_test(ports: Ports, caller: Caller, rule_id: str, named: str | None) -> Alert:
+    """A test alert through the rule's channels, or through the server's own, which the operator ``named``.
+    Its notices tell what becomes of it. Raises NotFound, and Invalid ``no_alert_channel``."""
     now = ports.clock.now()
     rule = rule_for(ports, caller, rule_id)
-    channels = rule.definition.channels or tuple(fallback)
+    channels = rule.definition.channels or default_channels(ports.actions, named)
     if not channels:
         text = (
             "The rule names no channel, and the server has none for alerts: name one in 'channels', or "

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from rez_agent.web.alert_models import ALERT_ID, RULE_ID
 from rez_agent.web.errors import PROBLEM_JSON
 from rez_agent.web.examples import EXECUTION_ID, KEY_ID, MESSAGE_ID, SCHEDULE_ID, problem_example
 from rez_agent.web.models import ProblemDetails
@@ -29,6 +30,7 @@ _DESCRIPTION = (
 _TAGS = [
     {"name": "schedules", "description": "What is to happen, and when"},
     {"name": "executions", "description": "What became of it"},
+    {"name": "alerts", "description": "What is told when it goes wrong, and to whom"},
     {"name": "keys", "description": "Who may do what"},
     {"name": "server", "description": "The server itself"},
 ]
@@ -186,6 +188,8 @@ def _parameters() -> dict[str, Any]:
         "execution_id": _id("execution_id", EXECUTION_ID),
         "message_id": _id("message_id", MESSAGE_ID),
         "key_id": _id("key_id", KEY_ID),
+        "alert_id": _id("alert_id", ALERT_ID),
+        "alert_rule_id": _id("alert_rule_id", RULE_ID),
         "prefer": _header(
             "Prefer", "`wait=N`: answer the outcome if it is known within N seconds, 20 at most", "wait=5"
         ),

@@ -6,6 +6,7 @@ from functools import partial
 
 from rez_agent.usecases.keys import Scope
 from rez_agent.web import examples, executions, forms, keyring, models, shown, system
+from rez_agent.web.alert_routes import ALERTS
 from rez_agent.web.audit_routes import AUDIT
 from rez_agent.web.metrics import Exposition
 from rez_agent.web.operations import Operation, Shown
@@ -160,7 +161,7 @@ KEYS = (
 
 def operations(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:
     """Every operation. The first that matches a request has it."""
-    return (*SCHEDULES, *AUDIT, WEEK, *EXECUTIONS, *KEYS, *_server(exposition, pages))
+    return (*SCHEDULES, *AUDIT, WEEK, *EXECUTIONS, *ALERTS, *KEYS, *_server(exposition, pages))
 
 
 def _server(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:

@@ -30,7 +30,7 @@ class WebSettings:
     may do everything, whatever keys there are. For a server that something else guards.
     ``requests_per_second``: what one key may ask of this process, with as much as a burst (0: no limit);
     without keys there is no limit. ``quota``: living schedules of one owner. ``created_at_once``: schedules
-    of a batch that are accepted as one.
+    of a batch that are accepted as one. ``alert_channel``: the channel of alert rules that name none.
     """
 
     open_access: bool = False
@@ -39,4 +39,5 @@ class WebSettings:
     requests_per_second: int = 0
     quota: int = SCHEDULES_PER_OWNER
     created_at_once: int = CHUNK
+    alert_channel: str | None = None
     version: str = "0"

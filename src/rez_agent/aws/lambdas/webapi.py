@@ -39,6 +39,7 @@ def gateway(host: Host, settings: AwsSettings, on_request: OnRequest | None = No
             keyless=settings.keyless,
             quota=settings.quota,
             created_at_once=CREATED_AT_ONCE,
+            alert_channel=settings.alert_channel,
             version=__version__,
         ),
         registry=CollectorRegistry(),
