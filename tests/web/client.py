@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[tuple[str, str], ...] = ()
 
     @property
     def document(self) -> Any:
@@ -128,7 +130,12 @@ async def ask(
     start, *rest = messages
     told = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
     whole = b"".join(message.get("body", b"") for message in rest)
-    return Answer(start["status"], told, whole), getattr(scope.get("route"), "path", None)
+    kept = SimpleCookie()
+    for name, value in start["headers"]:
+        if name == b"set-cookie":
+            kept.load(value.decode("latin-1"))
+    cookies = tuple((name, one.value) for name, one in kept.items())
+    return Answer(start["status"], told, whole, cookies), getattr(scope.get("route"), "path", None)
 
 
 def _is_of_the_page(schema: Document, route: str) -> bool:

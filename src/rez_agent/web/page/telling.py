@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.plainly import plainly
+from rez_agent.domain.statistics import Statistics
 from rez_agent.domain.zones import zone
 
 _STEPS = ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h"), (86_400 * 60, 86_400, "days"))
@@ -59,11 +61,28 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
+def milliseconds(span: timedelta | None) -> float | None:
+    """A span in milliseconds, none below zero; None as it is."""
+    return None if span is None else max(0.0, span / timedelta(milliseconds=1))
+
+
+def success(statistics: Statistics) -> str:
+    """The share of what succeeded; a dash where nothing ran."""
+    rate = statistics.success_rate
+    if rate is None:
+        return "—"
+    percent = rate * 100
+    return f"{percent:.0f}%" if percent == round(percent) else f"{percent:.1f}%"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "relative": relative,
     "absolute": absolute,
     "duration": duration,
     "counted": counted,
     "rfc3339": rfc3339,
+    "milliseconds": milliseconds,
+    "success": success,
+    "plainly": plainly,
 }
 """What templates may ask for, beside what Jinja2 brings."""

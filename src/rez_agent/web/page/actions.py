@@ -1,0 +1,129 @@
+"""What the buttons of a schedule's page do: pause, resume, run, backfill, delete."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from rez_agent.domain.command import Message, ScheduleCreationRequest
+from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.schedule import Schedule
+from rez_agent.ports import Ports
+from rez_agent.usecases.callers import schedule_for
+from rez_agent.usecases.commands import backfill_times
+from rez_agent.usecases.keys import Scope
+from rez_agent.web.operations import Api
+from rez_agent.web.page.changing import carry_out, json_object, toast_of, wall_instant
+from rez_agent.web.page.operations import PageOperation
+from rez_agent.web.page.telling import counted
+from rez_agent.web.page.visits import Form, Toast, Visit
+
+PAUSES = {"1h": 1, "4h": 4, "1d": 24, "7d": 168}
+"""How long a pause may be told to last, in hours; else it lasts until a given time, or until it is ended."""
+
+
+async def pause(api: Api, visit: Visit) -> Response:
+    """POST /schedules/{schedule_id}/pause"""
+    schedule, now = await _schedule(api, visit)
+    form = await visit.form()
+    message = await carry_out(
+        api,
+        visit,
+        action="pause",
+        schedule_id=schedule.id,
+        reason=form.text("reason"),
+        until=_until(form, schedule, now),
+        cancel=form.has("cancel"),
+    )
+    return _back(visit, schedule, message, f"Paused {schedule.definition.name}.")
+
+
+def _until(form: Form, schedule: Schedule, now: datetime) -> str | None:
+    hours = PAUSES.get(form.text("for"))
+    if hours is not None:
+        return rfc3339(now + timedelta(hours=hours))
+    until = wall_instant(form.text("until"), schedule.definition.timezone, "until")
+    return None if until is None else rfc3339(until)
+
+
+async def resume(api: Api, visit: Visit) -> Response:
+    """POST /schedules/{schedule_id}/resume"""
+    schedule, _ = await _schedule(api, visit)
+    message = await carry_out(api, visit, action="resume", schedule_id=schedule.id)
+    return _back(visit, schedule, message, f"Resumed {schedule.definition.name}.")
+
+
+async def run(api: Api, visit: Visit) -> Response:
+    """POST /schedules/{schedule_id}/run: goes to the run."""
+    schedule, _ = await _schedule(api, visit)
+    text = (await visit.form()).text("payload")
+    payload: dict[str, Any] = {"payload": json_object(text, "payload")} if text else {}
+    message = await carry_out(api, visit, action="run", schedule_id=schedule.id, **payload)
+    return to_execution(visit, message, f"/schedules/{schedule.id}", "It runs now.")
+
+
+def to_execution(visit: Visit, message: Message, otherwise: str, done: str) -> Response:
+    """Go to the execution that a command led to, or back where it led to none."""
+    execution_id = message.result.get("execution_id")
+    path = otherwise if execution_id is None else f"/executions/{execution_id}"
+    return visit.redirect(path, toast_of(message, done))
+
+
+async def backfill(api: Api, visit: Visit) -> Response:
+    """POST /schedules/{schedule_id}/backfill; with ``count``, only says how many there would be."""
+    schedule, now = await _schedule(api, visit)
+    form, timezone = await visit.form(), schedule.definition.timezone
+    bounds = {name: wall_instant(form.text(name), timezone, name) for name in ("from", "to")}
+    command: dict[str, Any] = {
+        "action": "backfill",
+        "schedule_id": schedule.id,
+        **{name: None if at is None else rfc3339(at) for name, at in bounds.items()},
+    }
+    if form.has("count"):
+        return _plan(visit, schedule, command, now)
+    message = await carry_out(api, visit, **command)
+    done = f"Queued {counted(int(message.result.get('count', 0)), 'run')}."
+    return _back(visit, schedule, message, done)
+
+
+def _plan(visit: Visit, schedule: Schedule, command: dict[str, Any], now: datetime) -> Response:
+    times = backfill_times(schedule, ScheduleCreationRequest.model_validate(command), now)
+    if visit.is_fragment:
+        return visit.page("backfill_plan.html", times=times, timezone=schedule.definition.timezone, now=now)
+    toast = Toast(f"That stretch holds {counted(len(times), 'occurrence')}.", "plain")
+    return visit.redirect(f"/schedules/{schedule.id}", toast)
+
+
+async def delete(api: Api, visit: Visit) -> Response:
+    """POST /schedules/{schedule_id}/delete: goes to the list."""
+    schedule, _ = await _schedule(api, visit)
+    cancel = (await visit.form()).has("cancel")
+    message = await carry_out(api, visit, action="delete", schedule_id=schedule.id, cancel=cancel)
+    toast = toast_of(message, f"Deleted {schedule.definition.name}. Its history stays readable.")
+    return visit.redirect("/schedules", toast)
+
+
+async def _schedule(api: Api, visit: Visit) -> tuple[Schedule, datetime]:
+    """The living schedule in the path, and now."""
+    schedule_id = visit.path("schedule_id")
+
+    def read(ports: Ports) -> tuple[Schedule, datetime]:
+        return schedule_for(ports, visit.caller, schedule_id), ports.clock.now()
+
+    return await api.host.read(read)
+
+
+def _back(visit: Visit, schedule: Schedule, message: Message, done: str) -> Response:
+    return visit.redirect(f"/schedules/{schedule.id}", toast_of(message, done))
+
+
+def _operation(verb: str, handler: Any) -> PageOperation:
+    path = f"/schedules/{{schedule_id}}/{verb}"
+    return PageOperation("POST", path, handler, f"page_{verb}", scope=Scope.WRITE)
+
+
+OPERATIONS = tuple(
+    _operation(handler.__name__, handler) for handler in (pause, resume, run, backfill, delete)
+)
