@@ -10,7 +10,7 @@ from random import Random as Generator
 from typing import Any
 
 from rez_agent.clock import encoded
-from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.action import Offered, Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.instants import to_ms
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition
@@ -96,6 +96,10 @@ class ScriptedActions:
     def target(self, target_type: str, payload: Mapping[str, Any]) -> str:
         """What the payload says."""
         return str(payload.get("target", "target"))
+
+    def offered(self) -> Offered:
+        """Nothing has a name."""
+        return Offered()
 
     async def run(self, work: Work) -> Outcome:
         """One attempt, as scripted."""

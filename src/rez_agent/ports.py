@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.action import Offered, Outcome, Work
 from rez_agent.domain.alert import Alert
 from rez_agent.domain.alert_rules import AlertKind
 from rez_agent.domain.changes import Change
@@ -390,6 +390,9 @@ class Actions(Protocol):
 
     def target(self, target_type: str, payload: Mapping[str, Any]) -> str:
         """Whom a checked payload calls: executions with the same target share its concurrency limit."""
+
+    def offered(self) -> Offered:
+        """What a payload may name, in the order of names."""
 
     async def run(self, work: Work) -> Outcome:
         """Make one attempt. Never raises, except when it is cancelled."""

@@ -23,7 +23,7 @@ from rez_agent.actions.request import FIELDS as REQUEST_FIELDS
 from rez_agent.actions.request import HttpRequest, read_request
 from rez_agent.actions.templates import BadTemplate, RenderingFailed, Template, Templates
 from rez_agent.actions.yaml_file import YamlFile
-from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.action import OfferedAction, Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import pointer_to
 
@@ -61,6 +61,12 @@ class CatalogueAction:
     def names(self) -> KeysView[str]:
         """The entries' names."""
         return self._entries.keys()
+
+    @property
+    def offered(self) -> tuple[OfferedAction, ...]:
+        """The entries as callers may know them."""
+        entries = (self._entries[name] for name in sorted(self._entries))
+        return tuple(OfferedAction(entry.name, entry.description, entry.schema) for entry in entries)
 
     def check(self, payload: Payload) -> list[Problem]:
         """All that is wrong with the parameters; then with the request that they make."""

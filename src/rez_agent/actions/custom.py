@@ -66,6 +66,11 @@ class CustomAction:
         self._threads: dict[str, Threads] = {}
         self._redactor = Redactor(secrets)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The callables that could be loaded."""
+        return tuple(sorted(name for name, found in self._found.items() if found.act is not None))
+
     def check(self, payload: Payload) -> list[Problem]:
         """All that is wrong with the payload, by the callable's own ``check`` too if it has one."""
         problems: list[Problem] = []

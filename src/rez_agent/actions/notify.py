@@ -72,6 +72,11 @@ class NotifyAction:
         self._threads = {name: Threads(AT_ONCE, f"rez-notify-{name}") for name in self._channels}
         self._log = structlog.get_logger("rez_agent.notification")
 
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The channels that there are, ``log`` among them."""
+        return tuple(sorted(self._channels))
+
     def check(self, payload: Payload) -> list[Problem]:
         """All that is wrong with the payload; its channel must be configured."""
         read = self._read(payload)

@@ -11,7 +11,7 @@ from rez_agent.actions.base import Action, Payload, failed, invalid_payload
 from rez_agent.actions.custom import CustomAction
 from rez_agent.actions.http import HttpAction
 from rez_agent.actions.late_sender import LateSender
-from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.action import Offered, Outcome, Work
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import did_you_mean
 
@@ -69,6 +69,11 @@ class Actions:
         """Whom a checked payload calls: executions with the same target share its concurrency limit."""
         found = self._action(target_type, payload)
         return f"{target_type}:unknown" if isinstance(found, Problem) else found.target(payload)
+
+    def offered(self) -> Offered:
+        """What a payload may name, in the order of names."""
+        listed = self._listed()
+        return Offered(listed.catalogue.offered, listed.notify.channel_names, self._custom.names)
 
     async def run(self, work: Work) -> Outcome:
         """Make one attempt. Never raises, except when it is cancelled."""

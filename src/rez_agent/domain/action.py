@@ -38,6 +38,24 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedAction:
+    """An entry of the action catalogue: its name, what it is for, and the JSON Schema of its parameters."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a payload may name: entries of the catalogue, channels of notifications, custom actions."""
+
+    catalogue: tuple[OfferedAction, ...] = ()
+    channels: tuple[str, ...] = ()
+    custom: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Milliseconds spent in each phase of an attempt; None where the phase did not happen."""
 

@@ -51,6 +51,7 @@ def preview(
     *,
     now: datetime,
     after: datetime | None = None,
+    anchor: datetime | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
     count: int = 10,
@@ -58,8 +59,8 @@ def preview(
     """What ``text`` means, and the first ``count`` occurrences after ``after``.
 
     Without ``after`` they are those that a schedule created ``now`` would have, this second included. A
-    ``rate`` counts from ``start``, else from ``now``. Never raises for what is wrong with the expression:
-    the answer says so.
+    ``rate`` counts from ``start``, else from ``anchor``, else from ``now``. Never raises for what is wrong
+    with the expression: the answer says so.
     """
     try:
         expression = parse(text, timezone)
@@ -68,7 +69,7 @@ def preview(
     past = expression.check_future(now)
     if past is not None:
         return Preview(expression.explain(), problems=(past,))
-    times = Occurrences(expression, start=start, end=end, anchor=floor_second(now))
+    times = Occurrences(expression, start=start, end=end, anchor=floor_second(anchor or now))
     since = after or floor_second(now) - timedelta(seconds=1)
     found = _next(times, since, count)
     skipped = expression.skipped_between(since, found[-1]) if found else []

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from rez_agent.web.operations import Api, DirectRoute
 from rez_agent.web.page import detail, login, schedule_list, statics
+from rez_agent.web.page.form import routes as form_routes
 from rez_agent.web.page.operations import PageOperation, Site, page_route
 from rez_agent.web.page.visits import Visit
 
@@ -22,6 +23,7 @@ async def home(api: Api, visit: Visit) -> Response:
 SCREENS = (
     PageOperation("GET", "/", home, "page_home", scope=None),
     *schedule_list.OPERATIONS,
+    *form_routes.OPERATIONS,
     *detail.OPERATIONS,
 )
 """What there is, in the order of the navigation. The first that matches a request has it."""

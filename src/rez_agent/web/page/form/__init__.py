@@ -1,0 +1,1 @@
+"""The screens on which a schedule is written: create and edit."""
