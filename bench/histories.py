@@ -1,8 +1,8 @@
 """Histories for the schedules that stand: as many executions as there are schedules.
 
 Half of them belong to the newest fortieth of the schedules, twenty-one to each, so that all rows of the first
-page has all that it can show; the others belong one each to every second schedule. One in ten failed and is a
-dead letter.
+page has something of everything; the others belong one each to every second schedule. The oldest thirty of a
+large store have a hundred each besides, as much as a page looks at. One in ten failed and is a dead letter.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from rez_agent.local.database import DATABASE_FILE, open_writer
 
 EACH, SHARE = 21, 40
 """The newest one in ``SHARE`` schedules have ``EACH`` executions."""
+
+OLDEST, MANY, LARGE = 30, 100, 100_000
+"""The oldest so many have ``MANY`` more executions, where at least ``LARGE`` stand."""
 
 HOUR_MS = 3_600_000
 FAILED_EVERY = 10
@@ -94,6 +97,8 @@ def _fill(connection: apsw.Connection, number: int) -> None:
         connection.execute(statement, (now, EACH + 1, 2, 1, number - many))
         for round_ in range(EACH, 0, -1):
             connection.execute(statement, (now, round_, 1, number - many + 1, number))
+        for round_ in range(MANY, 0, -1) if number >= LARGE else ():
+            connection.execute(statement, (now, EACH + 1 + round_, 1, 1, OLDEST))
     with connection:
         connection.execute(_attempts(connection), (newest,))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rez_agent.domain.schedule import ScheduleStatus, TargetType
-from rez_agent.local.schedule_store import ORDERS
+from rez_agent.local.schedule_list import ORDERS
 from rez_agent.ports import ScheduleQuery
 from tests.rig import Rig, schedule_of
 

@@ -7,12 +7,10 @@ from typing import Any
 
 import apsw
 
-from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.errors import Conflict, RevisionConflict
 from rez_agent.domain.instants import to_ms
-from rez_agent.domain.schedule import INLINE_PAYLOAD_BYTES, Schedule, ScheduleStatus, TargetType
+from rez_agent.domain.schedule import INLINE_PAYLOAD_BYTES, Schedule
 from rez_agent.local.blobs import SqliteBlobs
-from rez_agent.local.paging import counted
 from rez_agent.local.rows import (
     SCHEDULE_COLUMNS,
     Row,
@@ -24,6 +22,7 @@ from rez_agent.local.rows import (
     schedule_from,
     wake_of,
 )
+from rez_agent.local.schedule_list import ScheduleList
 from rez_agent.ports import Page, ScheduleQuery
 from rez_agent.usecases.changes import definition_document
 from rez_agent.usecases.commands import name_taken
@@ -40,28 +39,6 @@ _UPDATE = (
     f"WHERE id = ?1 AND revision = ?{_COUNT + 1}"
 )
 
-Conditions = list[str]
-Values = list[Any]
-
-_TAGGED = (
-    "(SELECT seq AS tagged FROM schedule_tags WHERE tag = ?) t "
-    "CROSS JOIN schedules ON schedules.seq = t.tagged"
-)
-
-_HAS_TAG = "EXISTS (SELECT 1 FROM schedule_tags t WHERE t.tag = ? AND t.seq = schedules.seq)"
-_WITHOUT_ITS_INDEX = {"owner = ?": "+owner = ?"}
-"""SQLite uses no index for a term with a unary plus."""
-
-_ORDERS = {
-    "created_date": ("seq", "1"),
-    "name": ("name, owner, seq", "1"),
-    "next_run": ("wake_at, seq", "wake_at IS NOT NULL AND next_run IS NOT NULL"),
-}
-"""Each order's columns (an index has them in this order) and what its rows must fulfil."""
-
-ORDERS = tuple(sign + name for name in _ORDERS for sign in ("", "-"))
-"""The orders that a list may ask for."""
-
 
 class SqliteSchedules:
     """The ScheduleStore port."""
@@ -69,6 +46,7 @@ class SqliteSchedules:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._blobs = SqliteBlobs(connection)
+        self._list = ScheduleList(connection, self._schedule)
 
     def add(self, schedule: Schedule) -> None:
         """Keep a new schedule."""
@@ -130,41 +108,7 @@ class SqliteSchedules:
 
     def list(self, query: ScheduleQuery) -> Page[Schedule]:
         """A page."""
-        where, values = _conditions(query)
-        columns, condition = _ORDERS[query.order.removeprefix("-")]
-        where.append(condition)
-        source, total, exact = self._counted(query, where, values)
-        names, down = columns.split(", "), query.order.startswith("-")
-        if query.cursor:
-            where.append(f"({columns}) {'<' if down else '>'} ({', '.join('?' * len(names))})")
-            values += position_of(query.cursor, _identity(query), len(names))
-        ordering = ", ".join(f"{name} DESC" if down else name for name in names)
-        sql = (
-            f"SELECT {SCHEDULE_COLUMNS}, {columns} FROM {source} "  # noqa: S608 - only constants
-            f"WHERE {' AND '.join(where)} ORDER BY {ordering} LIMIT {query.limit + 1}"
-        )
-        rows = self._connection.execute(sql, tuple(values)).fetchall()
-        more = len(rows) > query.limit
-        page = rows[: query.limit]
-        cursor = cursor_for(_identity(query), page[-1][-len(names) :]) if more else None
-        return Page(tuple(self._schedule(row) for row in page), cursor, total, exact)
-
-    def _counted(self, query: ScheduleQuery, where: Conditions, values: Values) -> tuple[str, int, bool]:
-        """The total, whether it is exact, and where the page is to be read from. What matches rarely is read
-        from its own rows and sorted; what matches often is looked for along the list's order, so that no
-        page reads all of it."""
-        source = "schedules"
-        if query.tag is not None:
-            source = _TAGGED
-            values.insert(0, query.tag)
-        total, exact = counted(self._connection, source, " AND ".join(where), values)
-        if exact:
-            return source, total, exact
-        if query.tag is not None:
-            where.insert(0, _HAS_TAG)
-        if not query.order.endswith("created_date"):
-            where[:] = [_WITHOUT_ITS_INDEX.get(condition, condition) for condition in where]
-        return "schedules", total, exact
+        return self._list.page(query)
 
     def _values(self, schedule: Schedule) -> tuple[Any, ...]:
         definition = schedule.definition
@@ -235,38 +179,3 @@ class SqliteSchedules:
         if "schedules.id" in text:
             return Conflict(f"The id '{schedule.id}' is or was in use.", code="schedule_exists")
         return error
-
-
-def _conditions(query: ScheduleQuery) -> tuple[list[str], list[Any]]:
-    """The filters as SQL conditions with their values."""
-    where: list[str] = []
-    values: list[Any] = []
-
-    def given(value: Any, condition: str, *bound: Any) -> None:
-        if value is not None:
-            where.append(condition)
-            values.extend(bound or (value,))
-
-    # A partial index serves a query only if its own condition stands there, word for word.
-    if query.status is None:
-        where.append("status <> 'deleted'")
-    elif query.status is ScheduleStatus.ACTIVE:
-        where.append("status = 'active' AND status <> 'deleted'")
-    else:
-        given(query.status, "status <> 'active' AND status = ?", query.status.value)
-    given(query.owner, "owner = ?")
-    if query.target_type is TargetType.WEB_ACTION:
-        where.append("target_type = 'web_action'")
-    elif query.target_type is not None:
-        given(query.target_type, "target_type <> 'web_action' AND target_type = ?", query.target_type.value)
-    given(query.name, "name = ?")
-    given(query.name_prefix, "name >= ? AND name < ?", query.name_prefix, f"{query.name_prefix}\U0010ffff")
-    if query.finished is not None:
-        where.append("finished IS NOT NULL" if query.finished else "finished IS NULL")
-    return where, values
-
-
-def _identity(query: ScheduleQuery) -> str:
-    """What a cursor is bound to: the filters and the order."""
-    parts = (query.owner, query.status, query.tag, query.target_type, query.name, query.name_prefix)
-    return "|".join(str(part) for part in (*parts, query.finished, query.order))
