@@ -295,6 +295,10 @@ class Alerts(Protocol):
         """The oldest facts that nobody has taken, which are then taken. Those of executions that have gone
         are left out."""
 
+    def durations_before(self, execution: Execution, limit: int) -> tuple[int, ...]:
+        """How many milliseconds its schedule's executions took that succeeded before this one ended, tests
+        left out: the last ``limit`` by scheduled time, the newest first."""
+
     def overdue(self, before: datetime, limit: int) -> tuple[Overdue, ...]:
         """What should have started ``before`` and has not, with at least the oldest of each target; never
         what is paused, or held behind another execution."""

@@ -247,3 +247,18 @@ def test_what_waits_in_a_queue_beyond_its_time_is_overdue(host: SteppedHost) -> 
 
 def _like(execution: Execution, **changes: Any) -> Execution:
     return replace(execution, **changes)
+
+
+def test_durations_are_of_those_that_succeeded_before(host: SteppedHost) -> None:
+    schedule = added(host, schedule_of())
+    for number, (seconds, outcome) in enumerate([(1, OK), (2, OK), (3, REFUSED), (4, OK), (5, OK), (6, OK)]):
+        now = host.clock.advance(seconds=60)
+        asked = asked_execution(schedule, now, Cause.RUN, f"msg_{number}", now=now)
+        host.ask(lambda ports, asked=asked: ports.ledger.add([asked]))  # type: ignore[misc]
+        (claimed,) = host.claim()
+        host.clock.advance(seconds=seconds)
+        host.end(claimed, outcome)
+    last = host.ask(lambda ports: ports.ledger.get(claimed.work.execution_id))
+    assert last is not None
+    assert host.ask(lambda ports: ports.alerts.durations_before(last, 10)) == (5_000, 4_000, 2_000, 1_000)
+    assert host.ask(lambda ports: ports.alerts.durations_before(last, 3)) == (5_000, 4_000, 2_000)

@@ -7,7 +7,7 @@ There are few alerts, one for an outage, so one partition holds them all and lis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
 
@@ -20,7 +20,8 @@ from rez_agent.aws.unit import Unit
 from rez_agent.aws.wire import Item
 from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.alert import Alert
-from rez_agent.domain.execution import Cause
+from rez_agent.domain.alert_facts import ended
+from rez_agent.domain.execution import Cause, Execution, ExecutionStatus
 from rez_agent.ports import AlertQuery, Clock, Fact, Ledger, Overdue, Page
 
 ALERT, LAST, LOOK, SEND = "alert", "alert_last#", "alert_look", "alert_send"
@@ -30,6 +31,8 @@ LOOKED_AT = 500
 
 SUBJECT_BYTES = 512
 """A subject up to this size is its own key; of a longer one its hash is."""
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 _NOT_WAITED_FOR = (Cause.CATCH_UP, Cause.BACKFILL, Cause.TEST)
 """What was late before it was queued, and what is nobody's concern."""
@@ -56,6 +59,17 @@ class DynamoAlerts:
         self._unit.get_all(EXECUTIONS, [(one["schedule_id"], one["execution_id"]) for one in taken])
         found = ((self._ledger.get(one["execution_id"]), bool(one["late"])) for one in taken)
         return tuple(Fact(execution, late) for execution, late in found if execution is not None)
+
+    def durations_before(self, execution: Execution, limit: int) -> tuple[int, ...]:
+        """How long those before it took."""
+        found = self._ledger.latest([execution.schedule_id], 2 * limit)[execution.schedule_id]
+        done = [one for one in ended(found, execution.finished_at) if one.status is ExecutionStatus.SUCCEEDED]
+        took = [
+            one.duration
+            for one in sorted(done, key=_id, reverse=True)
+            if one.id != execution.id and one.duration is not None
+        ]
+        return tuple(each // _MILLISECOND for each in took[:limit])
 
     def overdue(self, before: datetime, limit: int) -> tuple[Overdue, ...]:
         """What waits in a queue, the oldest first. What EventBridge has not told of is made good by the
@@ -135,6 +149,10 @@ class DynamoAlerts:
     def _pointed(self, kind: str, now: datetime, limit: int) -> tuple[Alert, ...]:
         ids = [item["alert_id"] for item in _pointers(self._unit, kind, now, limit)]
         return tuple(alert for one in ids if (alert := self.get(one)) is not None)
+
+
+def _id(execution: Execution) -> str:
+    return execution.id
 
 
 def unsent(unit: Unit, now: datetime, limit: int) -> list[tuple[str]]:

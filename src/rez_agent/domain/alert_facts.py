@@ -23,6 +23,7 @@ COMPARED = 100
 SPREAD = 1.4826
 """A normal distribution's standard deviation in terms of its median absolute deviation."""
 
+_MILLISECOND = timedelta(milliseconds=1)
 _ENDED = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED)
 
 
@@ -70,36 +71,29 @@ def failing(rule: RuleDefinition, executions: Sequence[Execution], until: dateti
 
 
 def mended(rule: RuleDefinition, executions: Sequence[Execution], until: datetime) -> bool:
-    """Whether a schedule that failed, or took unusually long or short, does so no more."""
+    """Whether a schedule that failed does so no more."""
     last = ended(executions, until)
     if not last or last[0].status is not ExecutionStatus.SUCCEEDED:
         return False
-    if rule.kind is AlertKind.FAILURE_RATE:
-        return _often(rule, last, until) is None
-    return not rule.kind.of_duration or unusual(rule, last[0], executions) is None
+    return rule.kind is not AlertKind.FAILURE_RATE or _often(rule, last, until) is None
 
 
-def unusual(rule: RuleDefinition, execution: Execution, executions: Iterable[Execution]) -> Finding | None:
-    """Whether an execution took unusually long (or short), against those that succeeded before it."""
-    took, end = execution.duration, execution.finished_at
-    if took is None or end is None or execution.status is not ExecutionStatus.SUCCEEDED:
+def unusual(rule: RuleDefinition, execution: Execution, before: Sequence[int]) -> Finding | None:
+    """Whether an execution took unusually long (or short), against how many milliseconds those took that
+    succeeded ``before`` it, the last first."""
+    if execution.duration is None or execution.status is not ExecutionStatus.SUCCEEDED:
         return None
-    before = [
-        _ms(one.duration)
-        for one in ended(executions, end)
-        if one.id != execution.id and one.status is ExecutionStatus.SUCCEEDED and one.duration is not None
-    ][:COMPARED]
+    before = before[:COMPARED]
     if len(before) < rule.minimum_samples:
         return None
-    usual, milliseconds = median(before), _ms(took)
+    usual, took = median(before), execution.duration // _MILLISECOND
     spread = SPREAD * median(abs(each - usual) for each in before)
-    away = milliseconds - usual if rule.kind is AlertKind.TOO_SLOW else usual - milliseconds
+    away = took - usual if rule.kind is AlertKind.TOO_SLOW else usual - took
     if away <= 0 or away < rule.minimum_difference_ms or away < rule.deviations * spread:
         return None
     word = "longer" if rule.kind is AlertKind.TOO_SLOW else "shorter"
     return Finding(
-        f"It took {milliseconds:.0f} ms, much {word} than usual: "
-        f"the median of the last {len(before)} is {usual:.0f} ms."
+        f"It took {took} ms, much {word} than usual: the median of the last {len(before)} is {usual:.0f} ms."
     )
 
 
@@ -126,10 +120,6 @@ def _why(execution: Execution) -> str:
 def _end(execution: Execution) -> datetime:
     assert execution.finished_at is not None  # only what has ended is asked
     return execution.finished_at
-
-
-def _ms(span: timedelta | None) -> float:
-    return 0.0 if span is None else span / timedelta(milliseconds=1)
 
 
 def spoken(seconds: float) -> str:

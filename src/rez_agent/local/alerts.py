@@ -9,6 +9,7 @@ import apsw
 
 from rez_agent.cursors import cursor_for, position_of
 from rez_agent.domain.alert import ENGINE, Alert
+from rez_agent.domain.execution import Execution
 from rez_agent.domain.instants import from_ms, to_ms
 from rez_agent.local.paging import counted
 from rez_agent.local.rows import EXECUTION_COLUMNS, dumps, execution_from, fetch, ms_or_none
@@ -48,6 +49,12 @@ WHERE status = 'queued' AND visible IS NOT NULL AND late = 0 AND target = ?1 AND
     AND attempts = 0 AND cause <> 'test'
 ORDER BY visible LIMIT ?3
 """
+_DURATIONS = """
+SELECT finished - started FROM executions
+WHERE id >= ?1 || '_' AND id < ?1 || '`' AND id <> ?2 AND status = 'succeeded' AND schedule_id = ?1
+    AND finished <= ?3 AND cause <> 'test'
+ORDER BY id DESC LIMIT ?4
+"""
 OF_EACH_TARGET = 20
 """Executions of one target that wait too long: so many are looked at."""
 
@@ -65,6 +72,12 @@ class SqliteAlerts:
         if rows:
             self._connection.execute("DELETE FROM alert_facts WHERE seq <= ?", (rows[-1][0],))
         return tuple(Fact(execution_from(row[2:]), bool(row[1])) for row in rows if row[2] is not None)
+
+    def durations_before(self, execution: Execution, limit: int) -> tuple[int, ...]:
+        """How long those before it took."""
+        end = ms_or_none(execution.finished_at)
+        rows = fetch(self._connection, _DURATIONS, (execution.schedule_id, execution.id, end, limit))
+        return tuple(row[0] for row in rows)
 
     def overdue(self, before: datetime, limit: int) -> tuple[Overdue, ...]:
         """What the engine has not come to, and what waits in a queue."""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from rez_agent.domain import alert as alerts
 from rez_agent.domain.alert import ENGINE, Alert, Phase, Sighting, Step
-from rez_agent.domain.alert_facts import RECENT, failing, mended, spoken, unusual
+from rez_agent.domain.alert_facts import COMPARED, RECENT, ended, failing, mended, spoken, unusual
 from rez_agent.domain.alert_rules import AlertKind, AlertRule
 from rez_agent.domain.alert_text import NAMED, notices_for
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason
@@ -63,6 +63,7 @@ class _Look:
         self._rules: dict[str, list[AlertRule]] = {}
         self._schedules: dict[str, Schedule | None] = {}
         self._alerts: dict[tuple[str, str], Alert] = {}
+        self._durations: dict[str, tuple[int, ...]] = {}
         self._owed: list[tuple[tuple[str, str], Phase, int]] = []
 
     # --- what became true ---
@@ -71,13 +72,17 @@ class _Look:
         """Facts, in order."""
         asked = [(fact, rules) for fact in facts if (rules := self._rules_about(fact))]
         depth = max((_depth(rule) for _, rules in asked for rule in rules), default=0)
-        recent = self._recent([fact.execution for fact, _ in asked if not fact.late], depth)
+        failed = [one for fact, _ in asked if (one := fact.execution).status is ExecutionStatus.FAILED]
+        recent = self._recent(failed, depth)
         for fact, rules in asked:
             one = fact.execution
             for rule in rules:
-                sighting = (
-                    self._missed(rule, one) if fact.late else _sighting(rule, one, recent[one.schedule_id])
-                )
+                if fact.late:
+                    sighting = self._missed(rule, one)
+                elif rule.kind.of_duration:
+                    sighting = self._unusual(rule, one)
+                else:
+                    sighting = _failing(rule, one, recent.get(one.schedule_id, ()))
                 if sighting is not None:
                     self._see(rule, sighting)
 
@@ -117,6 +122,13 @@ class _Look:
             text = f"It ran {spoken(late.total_seconds())} late: nothing could fire when it was due."
         return Sighting(ENGINE, one.schedule_id, one.id, text)
 
+    def _unusual(self, rule: AlertRule, one: Execution) -> Sighting | None:
+        """Whether it took unusually long, or short."""
+        if one.id not in self._durations:
+            self._durations[one.id] = self._ports.alerts.durations_before(one, COMPARED)
+        found = unusual(rule.definition, one, self._durations[one.id])
+        return None if found is None else Sighting(one.schedule_id, one.schedule_id, one.id, found.text)
+
     # --- what may be over ---
 
     def at_alerts(self, due: Sequence[Alert]) -> None:
@@ -142,13 +154,20 @@ class _Look:
         asked, later = alert.failing[:FAILING_AT_ONCE], alert.failing[FAILING_AT_ONCE:]
         gone = {one for one in asked if _is_done(self._schedule(one))}
         recent = self._ports.ledger.latest(asked, _depth(rule))
-        well = {one for one in asked if mended(rule.definition, recent[one], self._now)}
+        well = {one for one in asked if self._is_well(rule, recent[one])}
         turned = alert.model_copy(update={"failing": (*later, *asked)})
         if well:
             return alerts.mended(turned, well | gone, self._now)
         if gone and not set(turned.failing) - gone:
             return alerts.over(turned, self._now, silently=True)
         return alerts.mended(turned, gone, self._now) if gone else Step(turned)
+
+    def _is_well(self, rule: AlertRule, recent: Sequence[Execution]) -> bool:
+        if not rule.kind.of_duration:
+            return mended(rule.definition, recent, self._now)
+        last = next(iter(ended(recent, self._now)), None)
+        done = last is not None and last.status is ExecutionStatus.SUCCEEDED
+        return last is not None and done and self._unusual(rule, last) is None
 
     # --- what follows ---
 
@@ -213,13 +232,10 @@ class _Look:
         return self._ports.ledger.latest(ids, each) if ids else {}
 
 
-def _sighting(rule: AlertRule, one: Execution, recent: Sequence[Execution]) -> Sighting | None:
-    """Whether the rule's condition held when an execution ended."""
+def _failing(rule: AlertRule, one: Execution, recent: Sequence[Execution]) -> Sighting | None:
+    """Whether the rule's condition held when an execution failed."""
     if one.finished_at is None:
         return None  # somebody has redriven it since
-    if rule.kind.of_duration:
-        found = unusual(rule.definition, one, recent)
-        return None if found is None else Sighting(one.schedule_id, one.schedule_id, one.id, found.text)
     found = failing(rule.definition, recent, one.finished_at)
     return None if found is None else Sighting(one.target, one.schedule_id, one.id, found.text)
 
@@ -228,7 +244,7 @@ def _depth(rule: AlertRule) -> int:
     """How many of a schedule's executions a rule looks at, with some that did not run or ended later."""
     if rule.kind is AlertKind.CONSECUTIVE_FAILURES:
         return rule.definition.failures + SPARE
-    return SPARE if rule.kind in {AlertKind.DEAD_LETTER, AlertKind.MISSED} else RECENT
+    return RECENT if rule.kind is AlertKind.FAILURE_RATE else SPARE
 
 
 def _is_done(schedule: Schedule | None) -> bool:
