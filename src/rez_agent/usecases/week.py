@@ -71,10 +71,12 @@ class Flattening:
 
 @dataclass(frozen=True, slots=True)
 class WeekLoad:
-    """What the present definitions start in the week, by the hour, and the busiest minutes of all with more
-    than one, busiest first. ``counted`` of the schedules are in it, ``whole`` when those are all."""
+    """What the present definitions start in the week: by the hour, in the busiest minute of each hour, and
+    the busiest minutes of all with more than one, busiest first. ``counted`` of the schedules are in it,
+    ``whole`` when those are all."""
 
     per_hour: tuple[float, ...]
+    peaks: tuple[float, ...]
     busiest: tuple[tuple[datetime, float], ...]
     flattening: Flattening | None
     counted: int
@@ -93,6 +95,11 @@ class Week:
     total: int
     total_is_exact: bool
     load: WeekLoad
+
+    @property
+    def info(self) -> ZoneInfo:
+        """The zone itself."""
+        return _zone(self.timezone)
 
     @property
     def begins(self) -> datetime:
@@ -292,6 +299,7 @@ def _told(forecast: Forecast, counted: int, *, whole: bool) -> WeekLoad:
     ]
     return WeekLoad(
         per_hour=tuple(sum(standing[at : at + 60]) for at in hours),
+        peaks=tuple(max(standing[at : at + 60]) for at in hours),
         busiest=tuple(busiest),
         flattening=_flattening(forecast) if busiest else None,
         counted=counted,

@@ -153,6 +153,7 @@ WEEK: dict[str, Any] = {
         "schedules": 1,
         "complete": True,
         "per_hour": [0.0] * 149 + [1.0] + [0.0] * 17,
+        "peaks": [0.0] * 149 + [1.0] + [0.0] * 17,
         "busiest": [],
         "flattening": None,
     },

@@ -332,12 +332,13 @@ class FlatteningShape(Shape):
 
 
 class LoadShape(Shape):
-    """What the definitions start, by the hour from the week's beginning on. ``complete``: all schedules are
-    counted, else the first ``schedules`` of them."""
+    """What the definitions start, by the hour from the week's beginning on, and in the busiest minute of each
+    hour. ``complete``: all schedules are counted, else the first ``schedules`` of them."""
 
     schedules: int
     complete: bool
     per_hour: list[float]
+    peaks: list[float]
     busiest: list[BusyMinute]
     flattening: FlatteningShape | None
 

@@ -74,6 +74,7 @@ def _load(load: WeekLoad) -> Document:
         "schedules": load.counted,
         "complete": load.whole,
         "per_hour": [round(number, 3) for number in load.per_hour],
+        "peaks": [round(number, 3) for number in load.peaks],
         "busiest": [
             {"minute": rfc3339(minute), "executions": round(number, 3)} for minute, number in load.busiest
         ],

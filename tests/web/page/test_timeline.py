@@ -38,7 +38,7 @@ WEEK = Week(
     next_cursor=None,
     total=0,
     total_is_exact=True,
-    load=WeekLoad((0.0,) * 168, (), None, 0, whole=True),
+    load=WeekLoad((0.0,) * 168, (0.0,) * 168, (), None, 0, whole=True),
 )
 
 
@@ -113,13 +113,13 @@ def test_a_week_without_anything_says_so() -> None:
 
 
 def test_busy_hours_are_marked_and_their_minutes_named() -> None:
-    hours = [0.0] * 168
-    hours[9], hours[10] = 20.0, 5.0
-    load = WeekLoad(tuple(hours), ((MONDAY + timedelta(hours=9), 20.0),), None, 21, whole=True)
+    hours, peaks = [0.0] * 168, [0.0] * 168
+    hours[9], hours[10], peaks[9], peaks[10] = 21.0, 25.0, 20.0, 5.0
+    load = WeekLoad(tuple(hours), tuple(peaks), ((MONDAY + timedelta(hours=9), 20.0),), None, 21, whole=True)
     found = drawn_of(replace(WEEK, load=load))
     assert [(box.x, box.kind, box.title) for box in found.load] == [
-        (54, "busy", "Mon 09:00, one hour: 20"),
-        (60, "load", "Mon 10:00, one hour: 5"),
+        (54, "busy", "Mon 09:00, one hour: 21, 20 in its busiest minute"),
+        (60, "load", "Mon 10:00, one hour: 25, 5 in its busiest minute"),
     ]
     assert found.load[0].height > found.load[1].height
-    assert found.busiest == ("Mon 09:00: 20",)
+    assert found.busiest == ("Mon 09:00 (20 runs)",)

@@ -93,7 +93,8 @@ def drawn_of(week: Week) -> Drawn:
         lines=tuple(_line(row, axis) for row in week.rows),
         load=_load(week.load, axis),
         busiest=tuple(
-            f"{axis.clock(to_seconds(minute))}: {amount(number)}" for minute, number in week.load.busiest
+            f"{axis.clock(to_seconds(minute))} ({amount(number)} runs)"
+            for minute, number in week.load.busiest
         ),
     )
 
@@ -186,19 +187,21 @@ def _counts(counts: Counter[MarkFate]) -> str:
 
 
 def _load(load: WeekLoad, axis: _Axis) -> tuple[Box, ...]:
-    """A bar for each hour that starts anything; the busiest minutes' hours are marked."""
-    highest = max(load.per_hour, default=0.0)
+    """A bar for each hour that starts anything, as high as its busiest minute; those of the busiest minutes
+    of all are marked."""
+    highest = max(load.peaks, default=0.0)
     busy = {(to_seconds(minute) - axis.begins) // HOUR for minute, _ in load.busiest}
     return tuple(
-        _bar(number, total, total / highest, "busy" if number in busy else "load", axis)
-        for number, total in enumerate(load.per_hour)
-        if total > 0
+        _bar(number, load, peak / highest, "busy" if number in busy else "load", axis)
+        for number, peak in enumerate(load.peaks)
+        if peak > 0
     )
 
 
-def _bar(number: int, total: float, share: float, kind: str, axis: _Axis) -> Box:
+def _bar(number: int, load: WeekLoad, share: float, kind: str, axis: _Axis) -> Box:
     height = round(max(2.0, share * (LOAD_HEIGHT - 2)), 1)
-    title = f"{axis.clock(axis.begins + number * HOUR)}, one hour: {amount(total)}"
+    total, peak = amount(load.per_hour[number]), amount(load.peaks[number])
+    title = f"{axis.clock(axis.begins + number * HOUR)}, one hour: {total}, {peak} in its busiest minute"
     return Box(number * UNITS_AN_HOUR, LOAD_HEIGHT - height, UNITS_AN_HOUR - 1, height, kind, title)
 
 
