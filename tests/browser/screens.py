@@ -120,6 +120,8 @@ def screens(house: House) -> list[tuple[str, str]]:
     return [
         ("schedules", "/schedules"),
         ("schedules-none", "/schedules?q=nothing"),
+        ("new", "/schedules/new"),
+        ("edit", f"/schedules/{house.ids['tee-time-watch']}/edit"),
         ("not-found", "/schedules/sch_none"),
     ]
 

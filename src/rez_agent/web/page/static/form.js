@@ -52,6 +52,9 @@
   });
   window.addEventListener("beforeunload", (event) => { if (typed) event.preventDefault(); });
 
-  document.querySelector("[data-focus]")?.focus();
-  introduce();
+  // Deferred, so htmx has not looked at the page yet: it does when the page is there, before this.
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelector("[data-focus]")?.focus();
+    introduce();
+  });
 })();
