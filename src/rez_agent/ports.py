@@ -249,7 +249,7 @@ class Changes(Protocol):
         """A page, newest first. ``total`` counts what is kept. Raises Invalid ``invalid_cursor``."""
 
     def back_to(self, schedule_id: str, instant: datetime) -> tuple[Change, ...]:
-        """Those made after ``instant``, newest first, and the last one before."""
+        """Those made after ``instant``, newest first, and before it back to the last update."""
 
 
 @dataclass(frozen=True, slots=True)

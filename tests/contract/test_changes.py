@@ -105,6 +105,8 @@ def test_going_back_to_an_instant_ends_with_the_change_before_it(host: SteppedHo
     assert back(2.5) == (changes[4], changes[3], changes[2])
     assert back(2) == (changes[4], changes[3], changes[2])
     assert back(-1) == tuple(changes[::-1])
+    add(host, *(replace(changes[4], revision=7 + n, action=ChangeAction.PAUSE) for n in range(2)))
+    assert [change.revision for change in back(9)] == [8, 7, 6]
 
 
 def test_no_more_than_so_many_are_kept(host: SteppedHost) -> None:

@@ -520,7 +520,7 @@ def a_second_that_was_said_is_exact(world: World) -> Answer:
 # --- it was not due ---
 
 
-@situation("not_covered", "it leaves out the minute 31 and the hour 9 and the day, Sunday 7 June 2026")
+@situation("not_covered", "it leaves out the minute 31, the hour 9 and the day, Sunday 7 June 2026")
 def nothing_of_it_matches(world: World) -> Answer:
     world.to("12:00")
     world.create(schedule_expression="cron(0 8 ? * MON-FRI *)")
@@ -570,6 +570,9 @@ def it_was_edited_before_and_covers_it_no_more(world: World) -> Answer:
     world.create()
     world.live("13:45")
     world.command("update", patch={"schedule_expression": "cron(30 * * * ? *)"})
+    for action in ("pause", "resume"):
+        world.live("14:10")
+        world.command(action)
     world.live("15:10")
     return world.why("15:00")
 

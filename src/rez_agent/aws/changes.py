@@ -66,11 +66,11 @@ class DynamoChanges:
         return Page(tuple(page[:limit]), following, total)
 
     def back_to(self, schedule_id: str, moment: datetime) -> tuple[Change, ...]:
-        """Those made after ``moment``, newest first, and the last one before."""
+        """Those made after ``moment``, newest first, and before it back to the last update."""
         found: list[Change] = []
         for change in self._newest(schedule_id, _LAST, PAGE):
             found.append(change)
-            if change.at <= moment:
+            if change.at <= moment and change.action is ChangeAction.UPDATE:
                 break
         return tuple(found)
 

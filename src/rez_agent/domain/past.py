@@ -21,8 +21,8 @@ class Stretch:
 
 
 class Past:
-    """The past of ``schedule`` back to a second: ``changes`` are those made since, newest first, with the
-    last one before, where there is one."""
+    """The past of ``schedule``, as far back as ``changes``, newest first, go: those made since a time, and
+    some before it."""
 
     def __init__(self, schedule: Schedule, changes: Sequence[Change]) -> None:
         self.schedule = schedule

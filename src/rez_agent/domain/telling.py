@@ -26,9 +26,15 @@ CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Tells times on the clock of a zone."""
+    """Tells times on the clock of a zone. ``ahead``: what is told of is still to come."""
 
     zone: Zone
+    ahead: bool = False
+
+    @property
+    def was(self) -> str:
+        """``was``, or ``is`` of what is still to come."""
+        return "is" if self.ahead else "was"
 
     def instant(self, at: datetime | int) -> str:
         """``09:30 on 9 March 2026 in Europe/Paris``, to the second."""

@@ -46,7 +46,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known. ``changes``: those since the time in question, newest first, and the last one before.
+    """What is known. ``changes``: those since the time in question, newest first, and before it back to the
+    last update.
     ``entries``: of the ledger, newest first: whatever is scheduled near, and what came last before. What was
     written before ``kept_since`` may have been forgotten."""
 

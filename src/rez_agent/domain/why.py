@@ -47,7 +47,7 @@ class _Answering:
         self._facts = facts
         self._asked = asked
         self._past = Past(facts.schedule, facts.changes)
-        self._words = Wording(zone_of(facts.schedule))
+        self._words = Wording(zone_of(facts.schedule), ahead=asked.first > to_seconds(facts.now))
         try:
             self._due, self._then = self._past.first_due(asked.first, asked.last)
         except Invalid:  # its zone has left the tz database: the ledger may still tell

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from rez_agent.domain.asked import Asked
 from rez_agent.domain.changes import Change
@@ -137,11 +138,11 @@ def _beyond_its_dates(schedule: Schedule, asked: Asked, words: Wording) -> NotDu
     named = at_all is not None and at_all <= asked.last
     start, end = definition.start, definition.end
     if start is not None and asked.last < to_seconds(start) and (named or expression.kind == "rate"):
-        text = f"It was not due before its start, {words.instant(start)}."
+        text = f"It {words.was} not due before its start, {words.instant(start)}."
         return NotDue(Verdict.BEFORE_START, text)
     unended = Occurrences(expression, start=start, anchor=created).next_epoch(asked.first - 1)
     if end is not None and asked.first > to_seconds(end) and unended is not None and unended <= asked.last:
-        return NotDue(Verdict.AFTER_END, f"It was not due after its end, {words.instant(end)}.")
+        return NotDue(Verdict.AFTER_END, f"It {words.was} not due after its end, {words.instant(end)}.")
     return None
 
 
@@ -152,13 +153,13 @@ def _edited(past: Past, then: Stretch, asked: Asked, words: Wording) -> NotDue |
         if _covers(stretch.schedule, asked.first, asked.last):
             was, since = _expression(then.schedule), _expression(stretch.schedule)
             told = f"{_told(stretch.change, words)}: {since}, as it is since, covers it"
-            text = f"It was not due: its expression was {was} then. {told}."
+            text = f"It {words.was} not due: its expression was {was} then. {told}."
             return NotDue(Verdict.EDITED, text, stretch.change)
-    earlier = [each for each in past.stretches if each.since < then.since]
-    if then.change is not None and earlier and _covers(earlier[0].schedule, asked.first, asked.last):
-        became = f"{_expression(earlier[0].schedule)}, which covers it, became {_expression(then.schedule)}"
-        text = f"It was not due any more. {_told(then.change, words)}: {became}."
-        return NotDue(Verdict.EDITED, text, then.change)
+    for following, stretch in pairwise(past.stretches):
+        if stretch.since < then.since and _covers(stretch.schedule, asked.first, asked.last):
+            became = f"{_expression(stretch.schedule)}, which covers it, became {_expression(then.schedule)}"
+            text = f"It {words.was} not due any more. {_told(following.change, words)}: {became}."
+            return NotDue(Verdict.EDITED, text, following.change)
     return None
 
 
@@ -168,16 +169,14 @@ def _finished(schedule: Schedule, asked: Asked, words: Wording) -> NotDue | None
     if last is None or occurrences.next_epoch(asked.last) is not None:
         return None
     once = "once" if schedule.definition.expression.kind == "at" else "for the last time"
-    text = (
-        f"It was not due: {schedule.definition.schedule_expression} was due {once}, at {words.instant(last)}."
-    )
-    return NotDue(Verdict.FINISHED, text)
+    told = f"{schedule.definition.schedule_expression} was due {once}, at {words.instant(last)}"
+    return NotDue(Verdict.FINISHED, f"It {words.was} not due: {told}.")
 
 
 def _not_covered(schedule: Schedule, asked: Asked, words: Wording) -> str:
     definition = schedule.definition
     expression, shown = definition.expression, words.instant(asked.first)
-    begin = f"It was not due: {definition.schedule_expression} does not cover {shown}"
+    begin = f"It {words.was} not due: {definition.schedule_expression} does not cover {shown}"
     if expression.never:
         return f"{begin}; it never comes."
     match expression.meaning:
@@ -207,7 +206,7 @@ def _left_out(cron: Cron, wall: datetime, asked: Asked) -> str:
         found.append(f"the day, {_WEEKDAYS[wall.weekday()]} {date(wall)}")
     if not found and asked.first == asked.last and wall.second:
         found.append("seconds: it is due on whole minutes")
-    return " and ".join(found)
+    return " and ".join(filter(None, (", ".join(found[:-1]), *found[-1:])))
 
 
 def _last_change(schedule: Schedule, asked: Asked) -> ClockChange | None:

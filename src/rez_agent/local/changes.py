@@ -46,11 +46,11 @@ class SqliteChanges:
         return Page(page, following, total)
 
     def back_to(self, schedule_id: str, instant: datetime) -> tuple[Change, ...]:
-        """Those made after ``instant``, newest first, and the last one before."""
+        """Those made after ``instant``, newest first, and before it back to the last update."""
         found: list[Change] = []
         for row in self._connection.execute(_NEWEST, (schedule_id, *_NO_PLACE)):
             found.append(_change(row))
-            if found[-1].at <= instant:
+            if found[-1].at <= instant and found[-1].action is ChangeAction.UPDATE:
                 break
         return tuple(found)
 
