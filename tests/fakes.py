@@ -9,8 +9,13 @@ from datetime import UTC, datetime, timedelta
 from random import Random as Generator
 from typing import Any
 
+from rez_agent.actions.cel import problems_with
+from rez_agent.actions.judging import Judge
 from rez_agent.clock import encoded
 from rez_agent.domain.action import Offered, Outcome, Work
+
+from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.condition import Condition, Verdict, outcome_of
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.instants import to_ms
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition
@@ -21,6 +26,17 @@ NOON = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 OK = Outcome(ok=True, response_status=200)
 FAILED = Outcome(ok=False, code="status", error="the target answered 503", response_status=503)
 REFUSED = Outcome(ok=False, code="status", error="the target answered 404", permanent=True)
+
+
+JUDGE = Judge()
+"""Judges conditions as the hosts do; its process ends with the tests'."""
+
+
+def judged(work: Work, outcome: Outcome = OK) -> Outcome:
+    """``outcome``, unless the work's condition says no."""
+    if work.condition is None:
+        return outcome
+    return outcome_of(asyncio.run(JUDGE.judge(work.condition))) or outcome
 
 
 class FakeClock:
@@ -101,8 +117,20 @@ class ScriptedActions:
         """Nothing has a name."""
         return Offered()
 
+    def check_condition(self, condition: str, payload: Mapping[str, Any]) -> list[Problem]:
+        """As every host does."""
+        return problems_with(condition, payload)
+
+    async def judge(self, condition: Condition) -> Verdict:
+        """As every host does."""
+        return await JUDGE.judge(condition)
+
     async def run(self, work: Work) -> Outcome:
-        """One attempt, as scripted."""
+        """One attempt, as scripted, unless its condition says no."""
+        unmade = None if work.condition is None else outcome_of(await self.judge(work.condition))
+        return await self._attempt(work) if unmade is None else unmade
+
+    async def _attempt(self, work: Work) -> Outcome:
         target = self.target(work.target_type, work.payload)
         self.works.append(work)
         self._begun.put_nowait(work)

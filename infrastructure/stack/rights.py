@@ -99,6 +99,7 @@ def rights_of_functions(place: Place) -> dict[str, tuple[Right, ...]]:
         "processor": (
             _logs(place, "processor"),
             _get(place, SCHEDULES, EXECUTIONS, RECORDS),
+            _query(place, EXECUTIONS, why="A condition may ask for the last run."),
             _query_index(place, EXECUTIONS, IN_FLIGHT),
             _put(place, EXECUTIONS, RECORDS),
             _delete(place, why="What stands for an alert that is to be sent goes when it was."),
@@ -177,8 +178,8 @@ def _get_many(place: Place, *tables: Table) -> Right:
     return Right(("dynamodb:BatchGetItem",), _arns(place, tables))
 
 
-def _query(place: Place, *tables: Table) -> Right:
-    return Right(("dynamodb:Query",), _arns(place, tables))
+def _query(place: Place, *tables: Table, why: str = "") -> Right:
+    return Right(("dynamodb:Query",), _arns(place, tables), why=why)
 
 
 def _query_index(place: Place, table: Table, *indexes: Index) -> Right:

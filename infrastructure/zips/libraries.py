@@ -28,6 +28,8 @@ RUNTIME = {
 
 _NOT_RUN = frozenset({".pyi", ".pyx", ".pxd", ".c", ".h", ".pyc"})
 _METADATA = ("METADATA", "entry_points.txt")
+_NOT_IMPORTED = ("cel_expr_python/ext/",)
+"""What no code of ours imports, and is too large to go in for nothing: CEL's extensions, 36 MB."""
 _LICENCES = ("LICEN", "COPYING", "NOTICE", "AUTHORS")
 
 
@@ -75,6 +77,8 @@ class Library:
         for file in self.files:
             path = Path(file)
             if ".." in path.parts or path.parts[0] == "bin" or path.suffix in _NOT_RUN:
+                continue
+            if file.startswith(_NOT_IMPORTED):
                 continue
             if path.parts[0].endswith(".dist-info"):
                 if (

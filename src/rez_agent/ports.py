@@ -21,6 +21,7 @@ from rez_agent.domain.alert import Alert
 from rez_agent.domain.alert_rules import AlertKind
 from rez_agent.domain.changes import Change
 from rez_agent.domain.command import Message
+from rez_agent.domain.condition import Condition, Verdict
 from rez_agent.domain.due import InFlight
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.execution import Attempt, Execution, ExecutionStatus, Reason
@@ -129,7 +130,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What an attempt came to, and the execution's next state (decided by the domain)."""
+    """What an attempt came to, and the execution's next state (decided by the domain).
+
+    ``made``: false where a condition kept the attempt from being made: then ``attempt`` tells only when, and
+    is neither recorded nor counted.
+    """
 
     execution_id: str
     schedule_id: str
@@ -141,6 +146,7 @@ class Concluded:
     dead_letter: bool = False
     reason: Reason | None = None
     detail: str | None = None
+    made: bool = True
 
 
 class Ledger(Protocol):
@@ -398,8 +404,15 @@ class Actions(Protocol):
     def offered(self) -> Offered:
         """What a payload may name, in the order of names."""
 
+    def check_condition(self, condition: str, payload: Mapping[str, Any]) -> list[Problem]:
+        """All that is wrong with the condition of a schedule with such a payload (``invalid_condition``),
+        pointers relative to it. Quick; evaluates nothing."""
+
+    async def judge(self, condition: Condition) -> Verdict:
+        """What a condition comes to, bounded in time and memory. Never raises, except when cancelled."""
+
     async def run(self, work: Work) -> Outcome:
-        """Make one attempt. Never raises, except when it is cancelled."""
+        """Make one attempt, unless the work's condition says no. Never raises, except when cancelled."""
 
 
 class Clock(Protocol):

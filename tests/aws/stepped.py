@@ -145,6 +145,10 @@ class AwsStepped:
         """An attempt ends with ``outcome``."""
         self.published += work.end(self, claimed, self.clock.now(), outcome, draw=draw)
 
+    def take_back(self) -> None:
+        """What the sweep does with leases that ran out."""
+        work.take_back_all(self, self.clock.now())
+
     def blobs(self) -> Blobs:
         """Blobs, each call in a unit of its own."""
         return _WholeBlobs(self)

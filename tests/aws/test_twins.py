@@ -15,7 +15,7 @@ from rez_agent.usecases.entries import asked_execution
 from rez_agent.usecases.firing import fire
 from tests.aws.stepped import AwsStepped
 from tests.contract.hosts import LocalStepped, SteppedHost
-from tests.fakes import FAILED, NOON, OK, REFUSED
+from tests.fakes import FAILED, NOON, OK, REFUSED, judged
 from tests.rig import schedule_of
 
 T = TypeVar("T")
@@ -23,17 +23,18 @@ T = TypeVar("T")
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 STEPS = ["fire", "run", "backfill", "claim", "succeed", "fail", "refuse", "cancel", "cancel all", "retry"]
 STEPS += ["hour", "minute", "minute"]
+CONDITIONS = ["runs_today < 2", "last.status != 'failed' || last.code == 'x'", "payload.missing == 1"]
 
 
 class Story:
     """One host, and how far the story has come on it."""
 
-    def __init__(self, host: SteppedHost, overlap: str) -> None:
+    def __init__(self, host: SteppedHost, overlap: str, condition: str | None) -> None:
         self.host = host
         self.leased: list[Claimed] = []
         self.number = 0
         policies = {"overlap": overlap, "retry": {"max_attempts": 1, "max_event_age_seconds": 1_800}}
-        self.schedule = schedule_of(policies=policies)
+        self.schedule = schedule_of(policies=policies, condition=condition)
         host.ask(lambda ports: ports.schedules.add(self.schedule))
 
     def take(self, step: str) -> None:
@@ -52,7 +53,8 @@ class Story:
                 self.leased += sorted(found, key=lambda claimed: claimed.work.execution_id)
             case "succeed" | "fail" | "refuse" if self.leased:
                 outcome = {"succeed": OK, "fail": FAILED, "refuse": REFUSED}[step]
-                self.host.end(self.leased.pop(0), outcome)
+                claimed = self.leased.pop(0)
+                self.host.end(claimed, judged(claimed.work, outcome))
             case "cancel" | "retry":
                 for one in self.history()[:2]:
                     self.ask_of(one, step)
@@ -109,6 +111,7 @@ class Story:
             everything.total,
             self.host.ask(lambda ports: ports.ledger.in_flight(self.schedule.id)),
             self.host.ask(lambda ports: ports.ledger.attempts_of(ids)),
+            [one.work.condition for one in self.leased],
             sorted(self.host.ask(lambda ports: ports.ledger.dead_letters(ExecutionQuery(dead_letter=True)))),
         )
 
@@ -117,12 +120,13 @@ class Story:
 @given(
     steps=st.lists(st.sampled_from(STEPS), min_size=5, max_size=30),
     overlap=st.sampled_from(["allow", "skip", "queue"]),
+    condition=st.sampled_from([None, *CONDITIONS]),
 )
 def test_the_same_story_is_told_alike_by_both_hosts(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[str], overlap: str
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str], overlap: str, condition: str | None
 ) -> None:
     local = LocalStepped(tmp_path_factory.mktemp("twin"))
-    stories = [Story(local, overlap), Story(AwsStepped(), overlap)]
+    stories = [Story(host, overlap, condition) for host in (local, AwsStepped())]
     for step in steps:
         for story in stories:
             story.take(step)

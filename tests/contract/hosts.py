@@ -48,6 +48,9 @@ class SteppedHost(Protocol):
     def end(self, claimed: Claimed, outcome: Outcome = OK, *, draw: float = 0.5) -> None:
         """An attempt ends with ``outcome``."""
 
+    def take_back(self) -> None:
+        """Leases that have run out are taken back: whoever held them is gone."""
+
     def blobs(self) -> Blobs:
         """The host's blobs."""
 
@@ -73,6 +76,10 @@ class LocalStepped(Rig):
     def tidy(self) -> None:
         """The sweep."""
         self.sweep()
+
+    def take_back(self) -> None:
+        """What a start does."""
+        self.recover()
 
     def blobs(self) -> Blobs:
         """Blobs in a table."""

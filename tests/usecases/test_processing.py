@@ -82,6 +82,23 @@ def test_what_a_stopping_host_hands_back_is_queued_at_once_at_no_cost_of_tries()
     assert back.attempt.outcome == "interrupted"
 
 
+UNMET = Outcome(ok=False, code="condition", error="the condition was false (a = 1)", made=False)
+
+
+def test_a_condition_that_is_false_skips_the_execution_and_makes_no_attempt() -> None:
+    end = after(UNMET)
+    assert (end.status, end.reason, end.made) == (ExecutionStatus.SKIPPED, Reason.CONDITION, False)
+    assert (end.detail, end.tries, end.dead_letter) == ("the condition was false (a = 1)", 0, False)
+    assert (end.attempt.outcome, end.attempt.error) == ("skipped", None)
+
+
+def test_a_condition_that_fails_is_a_dead_letter_at_once() -> None:
+    end = after(Outcome(ok=False, code="condition_error", error="no field", permanent=True, made=False))
+    assert (end.status, end.reason, end.made) == (ExecutionStatus.FAILED, None, False)
+    assert (end.dead_letter, end.detail, end.attempt.code) == (True, "no field", "condition_error")
+    assert (end.tries, end.next_attempt_at) == (0, None)
+
+
 def test_every_end_is_a_move_that_is_allowed() -> None:
     ends = [
         after(OK),
@@ -89,6 +106,7 @@ def test_every_end_is_a_move_that_is_allowed() -> None:
         after(REFUSED),
         conclude_cancelled(claimed(), started_at=NOON, finished_at=NOON),
         hand_back(claimed(), started_at=NOON, finished_at=NOON),
+        after(UNMET),
     ]
     assert {end.status for end in ends} == MOVES[ExecutionStatus.RUNNING]
 

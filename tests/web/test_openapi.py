@@ -28,6 +28,7 @@ SUCCESSES = {
     "replace_alert_rule": [200],
     "delete_alert_rule": [204],
     "test_alert_rule": [200, 202],
+    "check_condition": [200],
     "create_schedule": [201, 202],
     "list_schedules": [200],
     "preview_expression": [200],

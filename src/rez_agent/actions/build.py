@@ -18,6 +18,7 @@ from rez_agent.actions.base import SecretSource, unknown_fields
 from rez_agent.actions.channels import Channel, read_channels
 from rez_agent.actions.custom import Act, CustomAction
 from rez_agent.actions.http import HttpAction
+from rez_agent.actions.judging import Judge
 from rez_agent.actions.late_sender import LateSender
 from rez_agent.actions.references import Keyring
 from rez_agent.actions.registry import Actions, Listed
@@ -84,6 +85,7 @@ def make_actions(
         http=HttpAction(sender, allowed),
         listed=listed,
         custom=CustomAction(custom or {}, secrets),
+        judge=Judge(),
     )
 
 

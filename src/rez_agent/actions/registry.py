@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 from rez_agent.actions.base import Action, Payload, failed, invalid_payload
 from rez_agent.actions.custom import CustomAction
 from rez_agent.actions.http import HttpAction
+from rez_agent.actions.judging import Judge
 from rez_agent.actions.late_sender import LateSender
 from rez_agent.domain.action import Offered, Outcome, Work
+
+from rez_agent.domain.action import Outcome, Work
+from rez_agent.domain.condition import Condition, Verdict, outcome_of
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.reading import did_you_mean
 
@@ -45,12 +49,14 @@ class Actions:
         http: HttpAction,
         listed: Callable[[], Listed],
         custom: CustomAction,
+        judge: Judge,
     ) -> None:
         """``listed`` is asked for every payload that it may concern, so it remembers its answer."""
         self._sender = sender
         self._http = http
         self._listed = listed
         self._custom = custom
+        self._judge = judge
 
     async def start(self) -> None:
         """Make ready to run work."""
@@ -59,6 +65,7 @@ class Actions:
     async def close(self) -> None:
         """Close every connection. Work still running fails."""
         await self._sender.close()
+        self._judge.close()
 
     def check(self, target_type: str, payload: Payload) -> list[Problem]:
         """All that is wrong with a payload, pointers relative to it; empty when it can be performed."""
@@ -75,8 +82,22 @@ class Actions:
         listed = self._listed()
         return Offered(listed.catalogue.offered, listed.notify.channel_names, self._custom.names)
 
+    def check_condition(self, condition: str, payload: Payload) -> list[Problem]:
+        """All that is wrong with a condition; CEL's library is loaded when this is first asked."""
+        from rez_agent.actions.cel import problems_with  # noqa: PLC0415
+
+        return problems_with(condition, payload)
+
+    async def judge(self, condition: Condition) -> Verdict:
+        """What a condition comes to. May be asked in any loop, also before :meth:`start`."""
+        return await self._judge.judge(condition)
+
     async def run(self, work: Work) -> Outcome:
-        """Make one attempt. Never raises, except when it is cancelled."""
+        """Make one attempt, unless the work's condition says no. Never raises, except when cancelled."""
+        if work.condition is not None:
+            unmade = outcome_of(await self.judge(work.condition))
+            if unmade is not None:
+                return unmade
         found = self._action(work.target_type, work.payload)
         if isinstance(found, Problem):
             return invalid_payload([found])

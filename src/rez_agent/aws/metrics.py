@@ -68,9 +68,10 @@ class AwsMetrics:
     def ended(self, concluded: Concluded) -> None:
         """An attempt has ended."""
         attempt = concluded.attempt
-        code = code_class(attempt.code, attempt.response_status)
-        self.count(ATTEMPTS, outcome=attempt.outcome, code=code)
-        self.observe(DURATION, (attempt.finished_at - attempt.started_at).total_seconds())
+        if concluded.made:
+            code = code_class(attempt.code, attempt.response_status)
+            self.count(ATTEMPTS, outcome=attempt.outcome, code=code)
+            self.observe(DURATION, (attempt.finished_at - attempt.started_at).total_seconds())
 
     def moved(self, before: Item | None, after: Item | None) -> None:
         """An execution's item was written: counted when it became final, however it did."""

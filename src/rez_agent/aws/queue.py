@@ -17,7 +17,7 @@ says with ``next_attempt_at`` when it may start.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice
@@ -38,6 +38,7 @@ from rez_agent.aws.execution_items import (
     moved,
     with_attempt,
 )
+from rez_agent.aws.facts import condition_of
 from rez_agent.aws.flight import Flight
 from rez_agent.aws.items import dumps, instant
 from rez_agent.aws.tables import EXECUTIONS, QUEUE
@@ -46,7 +47,7 @@ from rez_agent.aws.wire import Item
 from rez_agent.domain.action import Work
 from rez_agent.domain.execution import CRASHES_AT_MOST, Attempt, Execution, ExecutionStatus, Reason
 from rez_agent.domain.policies import Overlap
-from rez_agent.domain.schedule import Schedule
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition
 from rez_agent.ports import Claimed, Concluded, Ledger, Topic
 
 LEASE = timedelta(minutes=20)
@@ -64,6 +65,9 @@ class Definitions(Protocol):
 
     def payload_at(self, schedule_id: str, revision: int) -> dict[str, Any] | None:
         """The payload of a revision; the present one where that has gone."""
+
+    def definition_at(self, schedule_id: str, revision: int) -> ScheduleDefinition | None:
+        """The definition of a revision; the present one where that has gone. None without a schedule."""
 
 
 class QueuePorts(Protocol):
@@ -121,7 +125,7 @@ def claim(ports: QueuePorts, schedule_id: str, execution_id: str, now: datetime)
         one_by_one=item.get("one_by_one") or schedule.definition.overlap is not Overlap.ALLOW or None,
     )
     ports.unit.put(EXECUTIONS, leased)
-    return _claimed(ports, leased, schedule)
+    return _claimed(ports, leased, schedule, now)
 
 
 def as_claimed(unit: Unit, claimed: Claimed) -> Item | None:
@@ -138,7 +142,9 @@ def conclude(ports: QueuePorts, ended: Concluded, *, compared: bool = False) -> 
     item = _leased(ports, ended.schedule_id, ended.execution_id, ended.lease)
     if item is None:
         return []
-    after = with_attempt(_concluded(item, ended), ended.attempt)
+    after = _concluded(item, ended)
+    if ended.made:
+        after = with_attempt(after, ended.attempt)
     ports.unit.put(EXECUTIONS, after)
     if compared and after["status"] == ExecutionStatus.SUCCEEDED:
         alert_facts.note(ports.unit, after, ended.attempt.finished_at)
@@ -252,7 +258,7 @@ def _leased(ports: QueuePorts, schedule_id: str, execution_id: str, lease: int) 
     return item if present else None
 
 
-def _claimed(ports: QueuePorts, item: Item, schedule: Schedule) -> Claimed:
+def _claimed(ports: QueuePorts, item: Item, schedule: Schedule, now: datetime) -> Claimed:
     execution = _execution(ports, item)
     payload = execution.payload
     if payload is None and execution.schedule_revision != schedule.revision:
@@ -272,7 +278,7 @@ def _claimed(ports: QueuePorts, item: Item, schedule: Schedule) -> Claimed:
         payload_text=dumps(payload),
     )
     return Claimed(
-        work=work,
+        work=replace(work, condition=condition_of(ports, work, item, schedule, now)),
         lease=item["lease"],
         target=execution.target,
         tries=execution.tries,
@@ -300,7 +306,9 @@ def _concluded(item: Item, ended: Concluded) -> Item:
         finished_at=attempt.finished_at if asked or not again else None,
         tries=ended.tries,
         dead_letter=ended.dead_letter,
-        code=fitting(attempt.code, CODE_BYTES),
+        code=None if status is ExecutionStatus.SKIPPED else fitting(attempt.code, CODE_BYTES),
+        attempts=item["attempts"] - (not ended.made),
+        started_at=item["started_at"] if ended.made or item["attempts"] > 1 else None,
         error=None if attempt.error is None else fitting(attempt.error, LAST_ERROR_BYTES),
         response_status=attempt.response_status,
         reason=reason.value if reason else None,

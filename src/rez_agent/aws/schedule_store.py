@@ -20,6 +20,7 @@ from rez_agent.aws.changes import expire_changes
 from rez_agent.aws.items import (
     ENGINE_ATTRIBUTES,
     UNARMED,
+    definition_from,
     dumps,
     expired,
     payload_from,
@@ -37,7 +38,7 @@ from rez_agent.aws.unit import Unit
 from rez_agent.aws.wire import Item
 from rez_agent.domain.errors import Conflict, Invalid, RevisionConflict
 from rez_agent.domain.instants import from_seconds, to_seconds
-from rez_agent.domain.schedule import Schedule, ScheduleStatus
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition, ScheduleStatus
 from rez_agent.ports import Clock, Page, ScheduleQuery
 from rez_agent.usecases.commands import name_taken
 
@@ -113,6 +114,14 @@ class DynamoSchedules:
         if item["revision"] != revision:
             item = self._unit.get(RECORDS, *_revision_key(schedule_id, revision)) or item
         return payload_from(item, self._blobs.text)
+
+    def definition_at(self, schedule_id: str, revision: int) -> ScheduleDefinition | None:
+        """The definition that a revision of the schedule has or had. The present one where the revision has
+        gone; None without a schedule."""
+        item = self._row(schedule_id)
+        if item is not None and item["revision"] != revision:
+            item = self._unit.get(RECORDS, *_revision_key(schedule_id, revision)) or item
+        return None if item is None else definition_from(item, self._blobs.text)
 
     def named(self, owner: str, name: str) -> str | None:
         """The id of the owner's living schedule so named."""

@@ -87,6 +87,10 @@ class DefinitionOptions:
     ] = None
     start: Annotated[str | None, _when("--start", metavar="TIME", help="Nothing fires before it.")] = None
     end: Annotated[str | None, _when("--end", metavar="TIME", help="Nothing fires after it.")] = None
+    condition: Annotated[
+        str | None,
+        _when("--condition", metavar="EXPR", help="Fire only if this is true (CEL); none takes it away."),
+    ] = None
     tag: Annotated[list[str], _when("--tag", help="A tag to find it by; repeatable.")] = field(
         default_factory=list
     )
@@ -126,6 +130,8 @@ class DefinitionOptions:
             "policies": self._policies() or None,
         }
         said = {name: value for name, value in fields.items() if value is not None}
+        if self.condition is not None:
+            said["condition"] = None if self.condition == NOTHING else self.condition
         for name, text in (("start", self.start), ("end", self.end)):
             if text is not None:
                 said[name] = None if text == NOTHING else rfc3339(moment(text, f"--{name}", now, ahead=True))

@@ -11,6 +11,7 @@ import typer
 from rez_agent.cli import (
     access,
     alerts,
+    condition,
     doctor,
     executions,
     forecast,
@@ -59,7 +60,21 @@ def common(
     ctx.obj = Session(url or DEFAULT_URL, key or None, as_json)
 
 
-for part in (serving, schedules, why, executions, alerts, transfer, forecast, access, keeping, doctor):
+COMMANDS = (
+    serving,
+    schedules,
+    why,
+    condition,
+    executions,
+    alerts,
+    transfer,
+    forecast,
+    access,
+    keeping,
+    doctor,
+)
+
+for part in COMMANDS:
     part.register(app)
 app.command("next", rich_help_panel="Schedules")(next_command)
 

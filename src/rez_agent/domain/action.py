@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rez_agent.domain.condition import Condition
 
 RESPONSE_KEPT = 4096
 """Bytes of a response that the ledger keeps."""
@@ -22,7 +25,7 @@ class Work:
     ``scheduled_time`` is aware, in UTC: the occurrence's nominal instant, not the moment of the attempt.
     ``attempt`` counts from 1. ``payload`` is the target's definition, with secrets only by reference;
     ``payload_text``, where it is given, is its JSON, the same text for the same payload: what an action may
-    remember its preparations by.
+    remember its preparations by. ``condition``, where there is one, is to be judged first.
     """
 
     execution_id: str
@@ -35,6 +38,7 @@ class Work:
     attempt: int
     idempotency_key: str
     payload_text: str | None = None
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class Outcome:
     ``dns``, ``tls``, ``status``, ``forbidden_target``, ...), ``error`` a sentence for people, and
     ``permanent`` says that another attempt can't help. ``retry_after`` is the least number of seconds that
     the target asked to be left alone. ``response`` holds at most :data:`RESPONSE_KEPT` bytes, as text, with
-    every known secret replaced.
+    every known secret replaced. ``made``: false where the target was not even asked, since the schedule's
+    condition was false (code ``condition``) or could not be judged (``condition_error``).
     """
 
     ok: bool
@@ -85,3 +90,4 @@ class Outcome:
     response: str | None = None
     response_truncated: bool = False
     timings: Timings = field(default_factory=Timings)
+    made: bool = True

@@ -52,6 +52,7 @@ MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
             ExecutionStatus.FAILED,
             ExecutionStatus.CANCELLED,
             ExecutionStatus.QUEUED,
+            ExecutionStatus.SKIPPED,
         }
     ),
     ExecutionStatus.FAILED: frozenset({ExecutionStatus.QUEUED}),

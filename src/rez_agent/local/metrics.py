@@ -62,8 +62,9 @@ class LocalMetrics(Collector):
         """An attempt has ended."""
         self.running -= 1
         attempt = concluded.attempt
-        self.attempts[attempt.outcome, code_class(attempt.code, attempt.response_status)] += 1
-        self.duration.observe((attempt.finished_at - attempt.started_at).total_seconds())
+        if concluded.made:
+            self.attempts[attempt.outcome, code_class(attempt.code, attempt.response_status)] += 1
+            self.duration.observe((attempt.finished_at - attempt.started_at).total_seconds())
         if concluded.status.final:
             reason = concluded.reason
             self.executions[concluded.status.value, NONE if reason is None else reason.value] += 1

@@ -24,10 +24,11 @@ from typing import Any
 import apsw
 
 from rez_agent.domain.action import Work
-from rez_agent.domain.execution import CRASHES_AT_MOST, KEPT_AT_EACH_END
+from rez_agent.domain.execution import CRASHES_AT_MOST, KEPT_AT_EACH_END, ExecutionStatus
 from rez_agent.domain.instants import from_ms, to_ms
 from rez_agent.local.alert_facts import note_concluded, note_given_up
 from rez_agent.local.blobs import SqliteBlobs
+from rez_agent.local.facts import with_condition
 from rez_agent.local.rows import ATTEMPT_COLUMNS, Row, attempt_row, dumps, fetch, ms_or_none, policies_from
 from rez_agent.local.signals import Ending, Signals
 from rez_agent.ports import Claimed, Concluded
@@ -63,7 +64,8 @@ WHERE seq IN (SELECT value FROM json_each(?1))
 """
 _CLAIMED = """
 SELECT e.id, e.schedule_id, s.name, e.owner, e.target_type, e.scheduled, e.attempts, e.lease, e.target,
-    e.tries, e.expires, s.policies, coalesce(e.payload, r.payload, s.payload), s.payload_blob, e.due
+    e.tries, e.expires, s.policies, coalesce(e.payload, r.payload, s.payload), s.payload_blob, e.due,
+    s.extras, r.document
 FROM json_each(?) claimed JOIN executions e ON e.seq = claimed.value
 JOIN schedules s ON s.id = e.schedule_id
 LEFT JOIN revisions r
@@ -82,7 +84,8 @@ SELECT e.seq, {", ".join(f"value ->> {n}" for n in range(2, 15))}
 FROM json_each(?) JOIN executions e ON e.id = value ->> 0 AND e.lease = value ->> 1 AND e.status = 'running'
 """  # noqa: S608 - constant columns
 _CONCLUDE = """
-UPDATE executions SET tries = ended.tries, dead_letter = ended.dead_letter, code = ended.code,
+UPDATE executions SET attempts = attempts - unmade, started = iif(unmade AND attempts = 1, NULL, started),
+    tries = ended.tries, dead_letter = ended.dead_letter, code = ended.code,
     error = ended.error, response_status = ended.response_status, lease_until = NULL,
     status = iif(cancel_asked AND ended.status = 'queued', 'cancelled', ended.status),
     visible = iif(cancel_asked, NULL, ended.visible),
@@ -91,7 +94,8 @@ UPDATE executions SET tries = ended.tries, dead_letter = ended.dead_letter, code
     detail = iif(cancel_asked AND ended.status IN ('queued', 'cancelled'), executions.detail, ended.detail)
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lease, value ->> 2 AS status, value ->> 3 AS visible,
         value ->> 4 AS finished, value ->> 5 AS tries, value ->> 6 AS dead_letter, value ->> 7 AS code,
-        value ->> 8 AS error, value ->> 9 AS response_status, value ->> 10 AS reason, value ->> 11 AS detail
+        value ->> 8 AS error, value ->> 9 AS response_status, value ->> 10 AS reason, value ->> 11 AS detail,
+        value ->> 12 AS unmade
     FROM json_each(?)) AS ended
 WHERE executions.id = ended.id AND executions.lease = ended.lease AND executions.status = 'running'
 """
@@ -218,7 +222,12 @@ def _lease(connection: apsw.Connection, seqs: list[int], at: int) -> list[Claime
     text = dumps(seqs)
     connection.execute(_CLAIM, (text, at + LEASE_MS, at))
     blobs = SqliteBlobs(connection)
-    return [_claimed(row, blobs) for row in fetch(connection, _CLAIMED, (text,))]
+    return [
+        _claimed(row, blobs)
+        if row[15] == "{}" and row[16] is None
+        else with_condition(connection, _claimed(row, blobs), row[16] or row[15], at)
+        for row in fetch(connection, _CLAIMED, (text,))
+    ]
 
 
 _instant = lru_cache(maxsize=4_096)(from_ms)
@@ -258,8 +267,9 @@ def conclude(connection: apsw.Connection, ended: Sequence[Concluded]) -> None:
     """
     if not ended:
         return
-    attempts = [[c.execution_id, c.lease, *attempt_row(c.attempt)] for c in ended]
-    connection.execute(_ATTEMPTS, (dumps(attempts),))
+    attempts = [[c.execution_id, c.lease, *attempt_row(c.attempt)] for c in ended if c.made]
+    if attempts:
+        connection.execute(_ATTEMPTS, (dumps(attempts),))
     connection.execute(_CONCLUDE, (dumps([_end_row(c) for c in ended]),))
     note_concluded(connection, ended)
     for c in ended:
@@ -281,11 +291,12 @@ def _end_row(c: Concluded) -> list[Any]:
         to_ms(attempt.finished_at),
         c.tries,
         int(c.dead_letter),
-        attempt.code,
+        attempt.code if c.status is not ExecutionStatus.SKIPPED else None,
         attempt.error,
         attempt.response_status,
         c.reason.value if c.reason else None,
         c.detail,
+        int(not c.made),
     ]
 
 

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import parse
 from rez_agent.domain.reading import read
-from rez_agent.domain.schedule import ScheduleDefinition, TargetType
+from rez_agent.domain.schedule import CONDITION_AT_MOST, ScheduleDefinition, TargetType
 from rez_agent.ports import Actions, Engine
 
 _TARGET_TYPES = frozenset(TargetType)
@@ -31,9 +31,9 @@ def checked_definition(
 ) -> tuple[ScheduleDefinition, list[Problem]]:
     """The definition that ``document`` says, and warnings about it.
 
-    Raises :class:`Invalid` with all problems: of the shape, the expression, the zone, the payload, and what
-    ``engine`` can't keep time for. An ``at`` in the past is refused, since nothing would ever fire, unless it
-    is ``expression_before``: an edit may leave a spent expression as it stands.
+    Raises :class:`Invalid` with all problems: of the shape, the expression, the zone, the payload, the
+    condition, and what ``engine`` can't keep time for. An ``at`` in the past is refused, since nothing
+    would ever fire, unless it is ``expression_before``: an edit may leave a spent expression as it stands.
     """
     problems: list[Problem] = []
     definition: ScheduleDefinition | None = None
@@ -44,7 +44,7 @@ def checked_definition(
     warnings = _expression_problems(document, now, expression_before, problems)
     if definition is not None and not problems:
         problems += engine.check(definition)
-    problems += _payload_problems(document, actions)
+    problems += _payload_problems(document, actions) + _condition_problems(document, actions)
     if problems or definition is None:
         raise Invalid.of(problems)
     return definition, warnings
@@ -73,6 +73,14 @@ def _expression_problems(
     if past is not None:
         problems.append(past)
     return expression.warnings()
+
+
+def _condition_problems(document: Mapping[str, Any], actions: Actions) -> list[Problem]:
+    condition, payload = document.get("condition"), document.get("payload", {})
+    if not isinstance(condition, str) or not 0 < len(condition.strip()) <= CONDITION_AT_MOST:
+        return []  # there is none, or the shape's own problem says so
+    payload = payload if isinstance(payload, dict) else {}
+    return [problem.under("/condition") for problem in actions.check_condition(condition.strip(), payload)]
 
 
 def _payload_problems(document: Mapping[str, Any], actions: Actions) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from rez_agent.domain.action import Outcome
@@ -15,6 +16,8 @@ def conclude(
 ) -> Concluded:
     """What follows from an attempt that ended: done, queued for a retry, or a dead letter. A test run that
     failed is none: nobody waits for it to be made good."""
+    if not outcome.made:
+        return _unmade(claimed, outcome, started_at, finished_at)
     attempt = _attempt(claimed, outcome, "succeeded" if outcome.ok else "failed", started_at, finished_at)
     if outcome.ok:
         return _concluded(claimed, attempt, ExecutionStatus.SUCCEEDED, claimed.tries)
@@ -53,6 +56,28 @@ def hand_back(claimed: Claimed, *, started_at: datetime, finished_at: datetime) 
     return _concluded(claimed, attempt, ExecutionStatus.QUEUED, claimed.tries, next_attempt_at=finished_at)
 
 
+def _unmade(claimed: Claimed, outcome: Outcome, started: datetime, finished: datetime) -> Concluded:
+    """What follows when the condition kept the attempt from being made: a false one skips the execution; one
+    that can't be judged is a dead letter, for a retry would find the same."""
+    false = outcome.code == Reason.CONDITION
+    attempt = _attempt(claimed, outcome, "skipped" if false else "failed", started, finished)
+    status = ExecutionStatus.SKIPPED if false else ExecutionStatus.FAILED
+    reason = Reason.CONDITION if false else None
+    detail = attempt.error
+    if false:
+        attempt = replace(attempt, error=None)
+    return _concluded(
+        claimed,
+        attempt,
+        status,
+        claimed.tries,
+        dead_letter=not false,
+        reason=reason,
+        detail=detail,
+        made=False,
+    )
+
+
 def _attempt(claimed: Claimed, outcome: Outcome, word: str, started: datetime, finished: datetime) -> Attempt:
     return Attempt(
         number=claimed.work.attempt,
@@ -84,6 +109,7 @@ def _concluded(
     dead_letter: bool = False,
     reason: Reason | None = None,
     detail: str | None = None,
+    made: bool = True,
 ) -> Concluded:
     return Concluded(
         execution_id=claimed.work.execution_id,
@@ -96,4 +122,5 @@ def _concluded(
         dead_letter=dead_letter,
         reason=reason,
         detail=detail,
+        made=made,
     )

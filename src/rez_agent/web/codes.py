@@ -57,6 +57,10 @@ CODES: dict[str, Code] = {
         "The time zone is not known", "Write an IANA name such as Europe/Berlin, or UTC."
     ),
     "schedule_in_past": Code("The time has passed", "Choose a later one: nothing would ever fire."),
+    "invalid_condition": Code(
+        "The condition is not valid",
+        "The text names the place; docs/reference/conditions.md lists the words.",
+    ),
     "payload_too_large": Code("The payload is too large", "Keep large data at the target."),
     "backfill_too_large": Code("The backfill covers too much", "Ask for a shorter stretch at a time."),
     "too_many_items": Code("The batch holds too many schedules", "Send at most 1,000 at a time."),

@@ -8,6 +8,7 @@ from rez_agent.usecases.keys import Scope
 from rez_agent.web import examples, executions, forms, keyring, models, shown, system
 from rez_agent.web.alert_routes import ALERTS
 from rez_agent.web.audit_routes import AUDIT
+from rez_agent.web.conditions import CONDITIONS
 from rez_agent.web.metrics import Exposition
 from rez_agent.web.operations import Operation, Shown
 from rez_agent.web.pages import Pages
@@ -161,7 +162,7 @@ KEYS = (
 
 def operations(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:
     """Every operation. The first that matches a request has it."""
-    return (*SCHEDULES, *AUDIT, WEEK, *EXECUTIONS, *ALERTS, *KEYS, *_server(exposition, pages))
+    return (*SCHEDULES, *AUDIT, *CONDITIONS, WEEK, *EXECUTIONS, *ALERTS, *KEYS, *_server(exposition, pages))
 
 
 def _server(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -130,6 +131,37 @@ def test_the_processor_can_perform_what_it_imports_late(world: World) -> None:
 def test_a_function_that_performs_nothing_can_judge_everything(world: World, name: str) -> None:
     """Every kind of payload, with the catalogue that ships."""
     assert world.run(name, JUDGE) == "[] [] [] ['unknown_action']\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_function_carries_needs_no_newer_libraries_than_the_runtime_has(
+    world: World, name: str
+) -> None:
+    """Amazon Linux 2, on which python3.11 runs, has glibc 2.26 and the C++ library of GCC 7."""
+    for file in world.functions[name].rglob("*.so*"):
+        code = file.read_bytes()
+        for library, newest in ((b"GLIBC_2", 26), (b"GLIBCXX_3.4", 24)):
+            needed = re.findall(re.escape(library) + rb"\.(\d+)\0", code)
+            assert max(map(int, needed), default=0) <= newest, (file, library)
+
+
+@pytest.mark.parametrize("name", ["scheduler", "webapi", "processor"])
+def test_a_function_can_check_and_judge_conditions(world: World, name: str) -> None:
+    """In a process that is started from the zip, and without what the library brings for others."""
+    code = """
+import asyncio
+from datetime import UTC, datetime
+from rez_agent.actions.cel import problems_with
+from rez_agent.actions.judging import Judge
+from rez_agent.domain.condition import Condition, Facts
+now = datetime(2027, 1, 1, tzinfo=UTC)
+facts = Facts("a", "a", (), "Europe/Paris", "a", 1, "custom", "{}", now)
+judge = Judge()
+print(problems_with("1", {})[0].code, asyncio.run(judge.judge(Condition("local.hour == 1", facts))).value)
+judge.close()
+"""
+    assert world.run(name, code) == "invalid_condition True\n"
+    assert not [one for one in zipfile.ZipFile(world.built[name].path).namelist() if "/ext/" in one]
 
 
 def test_the_web_api_can_make_its_document(world: World) -> None:
