@@ -13,8 +13,6 @@ from rez_agent.actions.cel import problems_with
 from rez_agent.actions.judging import Judge
 from rez_agent.clock import encoded
 from rez_agent.domain.action import Offered, Outcome, Work
-
-from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.condition import Condition, Verdict, outcome_of
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.instants import to_ms
