@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import Any
-
-import pytest
 
 from tests.web.client import Server
 from tests.web.page.browsing import Browser
 from tests.web.test_executions import WAIT, calling, final, run_to_the_end
-
-
-@pytest.fixture(scope="module")
-def closed_port() -> int:
-    """A port that refuses connections."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def led_to(browser: Browser, path: str, fields: dict[str, str] | None = None) -> str:

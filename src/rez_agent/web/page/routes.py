@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from rez_agent.web.operations import Api, DirectRoute
-from rez_agent.web.page import detail, login, run, run_list, schedule_list, statics, weekly
+from rez_agent.web.page import detail, login, messages, run, run_list, schedule_list, statics, weekly
 from rez_agent.web.page.form import routes as form_routes
 from rez_agent.web.page.operations import PageOperation, Site, page_route
 from rez_agent.web.page.visits import Visit
@@ -28,6 +28,7 @@ SCREENS = (
     *run_list.OPERATIONS,
     *run.OPERATIONS,
     *weekly.OPERATIONS,
+    *messages.OPERATIONS,
 )
 """What there is, in the order of the navigation. The first that matches a request has it."""
 

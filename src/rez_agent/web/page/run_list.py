@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.responses import Response
 
-from rez_agent.domain.execution import ExecutionStatus, Reason
+from rez_agent.domain.execution import Execution, ExecutionStatus, Reason
 from rez_agent.ports import Page, Ports
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.history import Entry, history
@@ -59,19 +60,21 @@ async def show(api: Api, visit: Visit) -> Response:
 
 def listed(ports: Ports, caller: Caller, asked: AllRunsFilter) -> Listing:
     """The page of runs that is asked for. A schedule may be told by its name or by its id."""
-    query = asked.query("UTC", schedule_id=_schedule_id(ports, caller, asked.schedule))
+    query = asked.query("UTC", schedule_id=schedule_id_of(ports, caller, asked.schedule))
     page = history(ports, caller, query)
-    return Listing(page, names_of(ports, page.items), ports.clock.now())
+    names = names_of_schedules(ports, [entry.execution for entry in page.items])
+    return Listing(page, names, ports.clock.now())
 
 
-def names_of(ports: Ports, entries: tuple[Entry, ...]) -> dict[str, str]:
-    """The names of the schedules that entries belong to, as far as they are there."""
-    ids = dict.fromkeys(entry.execution.schedule_id for entry in entries)
+def names_of_schedules(ports: Ports, executions: Iterable[Execution]) -> dict[str, str]:
+    """The names of the schedules that executions belong to, as far as they are there."""
+    ids = dict.fromkeys(execution.schedule_id for execution in executions)
     found = ((one, ports.schedules.get(one)) for one in ids)
     return {one: schedule.definition.name for one, schedule in found if schedule is not None}
 
 
-def _schedule_id(ports: Ports, caller: Caller, said: str | None) -> str | None:
+def schedule_id_of(ports: Ports, caller: Caller, said: str | None) -> str | None:
+    """The id of a schedule that a filter names, by its id or, among the caller's own, by its name."""
     if said is None or said.startswith("sch_"):
         return said
     return ports.schedules.named(caller.name, said) or said
