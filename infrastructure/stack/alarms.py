@@ -10,6 +10,9 @@ import pulumi_aws as aws
 
 from infrastructure.stack.queues import Queues
 from infrastructure.stack.settings import Settings
+from rez_agent.aws.logs import SERVICE
+from rez_agent.aws.metrics import NAMESPACE
+from rez_agent.metrics import ENGINE_LAG, LATENESS, SWEEP_FAILURES
 
 ABOVE = "GreaterThanThreshold"
 BELOW = "LessThanThreshold"
@@ -50,6 +53,7 @@ def make_alarms(
         *_functions(functions),
         *_engine(group),
         *_tables(tables),
+        *_own(settings),
         _api(api),
     )
     for alarm in alarms:
@@ -188,6 +192,39 @@ def _tables(tables: dict[str, aws.dynamodb.Table]) -> Iterator[Alarm]:
                 {"TableName": table.name},
                 f"The table {what} throttled {name}: a partition is hot, or the account's limit is reached.",
             )
+
+
+def _own(settings: Settings) -> Iterator[Alarm]:
+    """Of what the functions measure themselves."""
+    dimensions: dict[str, pulumi.Input[str]] = {"service": SERVICE, "stage": settings.stage}
+    for name, metric, text in (
+        (
+            "lateness",
+            LATENESS,
+            "Executions start late: the processor has too little concurrency, or firings came late.",
+        ),
+        (
+            "engine-lag",
+            ENGINE_LAG,
+            "EventBridge Scheduler has not taken up changes of schedules. See the log of sweep.",
+        ),
+    ):
+        yield Alarm(
+            name,
+            NAMESPACE,
+            metric.name,
+            dimensions,
+            text,
+            statistic="Maximum",
+            threshold=settings.lateness_seconds,
+        )
+    yield Alarm(
+        "sweep-failures",
+        NAMESPACE,
+        SWEEP_FAILURES.name,
+        dimensions,
+        "Something could not be swept: alerts may be missing, lost work waits longer. See the log of sweep.",
+    )
 
 
 def _api(api: aws.apigatewayv2.Api) -> Alarm:

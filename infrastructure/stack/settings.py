@@ -65,6 +65,7 @@ class Settings:
     alarm_email: str = ""
     alarm_topic_arn: str = ""
     oldest_message_seconds: int = 900
+    lateness_seconds: int = 300
     api_rate: int = 1_000
     api_burst: int = 2_000
     auth: str = "keys"
@@ -194,6 +195,7 @@ OPTIONS: dict[str, Option] = {
     "alarmEmail": Option("alarm_email", _text),
     "alarmTopicArn": Option("alarm_topic_arn", _text),
     "oldestMessageSeconds": Option("oldest_message_seconds", _number(60, 86_400)),
+    "latenessSeconds": Option("lateness_seconds", _number(60, 86_400)),
     "apiRate": Option("api_rate", _number(1, 10_000)),
     "apiBurst": Option("api_burst", _number(1, 10_000)),
     "auth": Option("auth", _one_of("keys", "none")),

@@ -15,7 +15,7 @@ configure_logs("{level}")
 join_structlog()
 theirs = structlog.get_logger()
 log.info("applied", action="applied", schedule_id="sch_1")
-theirs.info("sent", action="sent", execution_id="x")
+theirs.info("sent", action="sent", execution_id="x", message="hello")
 theirs.debug("looked", action="looked")
 try:
     1 / 0
@@ -38,6 +38,7 @@ def test_every_line_is_one_event_of_one_form_whoever_wrote_it() -> None:
     applied, sent, failed = written("info")
     assert (applied["level"], applied["message"], applied["schedule_id"]) == ("INFO", "applied", "sch_1")
     assert (sent["level"], sent["message"], sent["execution_id"]) == ("INFO", "sent", "x")
+    assert sent["text"] == "hello"
     assert (failed["level"], failed["route"], failed["exception_name"]) == (
         "ERROR",
         "list",

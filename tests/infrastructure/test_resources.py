@@ -234,10 +234,12 @@ def test_the_apps_own_keys_guard_the_api(dev: Deployed) -> None:
 
 
 def test_a_laptop_opens_the_api_and_allows_loopback_by_configuration() -> None:
-    template = synthesize("dev", auth="none", allowTarget="127.0.0.1", actions="actions.yaml")
+    template = synthesize(
+        "dev", auth="none", allowTarget="127.0.0.1", actions="actions.yaml", alertChannel="ops"
+    )
     variables = named("webapi", Deployed(template).of("Lambda::Function"))["Environment"]["Variables"]
     assert (variables["REZ_AUTH"], variables["REZ_ALLOW_TARGET"]) == ("none", "127.0.0.1")
-    assert variables["REZ_ACTIONS"] == "actions.yaml"
+    assert (variables["REZ_ACTIONS"], variables["REZ_ALERT_CHANNEL"]) == ("actions.yaml", "ops")
 
 
 def test_the_web_api_starts_from_a_snapshot_where_the_runtime_has_them() -> None:
@@ -305,6 +307,9 @@ def test_the_users_group_is_empty_and_the_sweep_is_started_from_another(dev: Dep
         "firings-failed",
         "firings-throttled",
         "api-failures",
+        "lateness",
+        "engine-lag",
+        "sweep-failures",
     ],
 )
 def test_there_is_an_alarm_that_says_what_to_do(name: str, dev: Deployed) -> None:
@@ -319,6 +324,20 @@ def test_a_dead_letter_is_an_alarm_at_once(dev: Deployed) -> None:
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "rez-agent-web-actions-dead-letters-dev"}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
     assert alarm["EvaluationPeriods"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("lateness", "rez_lateness_seconds"), ("engine-lag", "rez_engine_lag_seconds")]
+)
+def test_lateness_is_an_alarm_from_where_it_is_configured(name: str, metric: str) -> None:
+    late = Deployed(synthesize("dev", latenessSeconds="90"))
+    alarm = named(name, late.of("CloudWatch::Alarm"), "AlarmName")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("rez-agent", metric)
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
+        "service": "rez-agent",
+        "stage": "dev",
+    }
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 90)
 
 
 def test_a_sweep_that_does_not_run_is_an_alarm_for_lack_of_data(dev: Deployed) -> None:

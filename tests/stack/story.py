@@ -94,6 +94,7 @@ def tell(story: Story) -> None:
     kinds = {kind: _work(story, kind) for kind in TOPICS}
     spare = _execute(story)
     _read(story, kept)
+    _alert(story, kept)
     _leave_undone(story, kinds, spare, kept)
     story.console.invoke("sweep", {"sweep": "minute"})
     _disagree(story)
@@ -102,6 +103,18 @@ def tell(story: Story) -> None:
 
 
 # --- what people ask for ---
+
+
+def _alert(story: Story, kept: str) -> None:
+    """A rule, changed, tested through a channel, and gone; and what it leaves in the list."""
+    asked = {"name": "kept", "kind": "dead_letter", "schedule_id": kept, "channels": ["log"]}
+    rule = story.ask("POST", "/api/alert-rules", asked)
+    path = f"/api/alert-rules/{rule['id']}"
+    story.ask("PUT", path, {**asked, "quiet_period_seconds": 60})
+    told = story.ask("POST", f"{path}/test", {})
+    assert [one["status"] for one in told["notices"]] == ["sent"]
+    assert story.ask("GET", "/api/alerts")["items"][0]["id"] == told["id"]
+    story.ask("DELETE", path)
 
 
 def _change(story: Story) -> str:

@@ -34,6 +34,9 @@ def join_structlog() -> None:
 
 
 def _as_keywords(_logger: Any, _method: str, event: Any) -> tuple[tuple[str], dict[str, Any]]:
-    """The event as Powertools takes it: its name, and the rest by keyword."""
+    """The event as Powertools takes it: its name, and the rest by keyword. There ``message`` is the event's
+    name, so a message that an event tells of becomes ``text``."""
     rest = dict(event)
+    if "message" in rest:
+        rest["text"] = rest.pop("message")
     return (rest.pop("event"),), rest
