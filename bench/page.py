@@ -2,7 +2,8 @@
 
 Two servers stand side by side, over 1,000 schedules with as many executions, and over 1,000,000 with as many;
 they are asked in turns, so that whatever else the machine does meets both. Times are until the answer is
-there, whole, on a kept connection: a little more than the server's own.
+there, whole, on a kept connection: a little more than the server's own. The server's processor time for an
+answer is told besides, which a busy machine does not lengthen.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -25,7 +26,7 @@ from bench.standing import standing
 NAME = "page"
 
 MANY, FEW = 1_000_000, 1_000
-ASKED = 30
+ASKED = 40
 """How often each is asked for; the figure is the median."""
 DEEP = 200
 """The deep page is the one behind so many of 100 (of 1,000 schedules: behind eight)."""
@@ -59,10 +60,12 @@ _AT_THE_API = {"target": "target_type", "q": "name_prefix", "owner": "created_by
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The milliseconds of one path, and how long its answer was."""
+    """The milliseconds of one path, how long its answer was, and the server's processor time for one in
+    milliseconds."""
 
     times: list[float]
     size: int
+    processor: float = 0.0
 
     @property
     def median(self) -> float:
@@ -75,6 +78,7 @@ def compared(what: str, few: Taken, many: Taken) -> Iterator[Figure]:
     goal = OF_FEW if few.size >= AS_LONG * many.size else None
     yield Figure(NAME, f"{what}, of {MANY:,}: median", many.median, "ms", MEDIAN)
     yield Figure(NAME, f"{what}, of {MANY:,}: p95", percentile(many.times, 0.95), "ms")
+    yield Figure(NAME, f"{what}, of {MANY:,}: processor time", many.processor, "ms")
     runs = (few.median, many.median)
     yield Figure(NAME, f"{what}, of {MANY:,} / of {FEW:,}", many.median / few.median, "times", goal, runs)
 
@@ -114,6 +118,9 @@ def paths(server: Program) -> dict[str, str]:
     return {
         **{f"page, {what}": _path("/schedules", query) for what, query in QUERIES.items()},
         "page, a deep one": _path("/schedules", deep),
+        "page, one schedule": f"/schedules/{newest}",
+        "page, one with a long history": f"/schedules/{oldest}",
+        "page, what is coming of one": f"/schedules/{newest}?tab=upcoming",
         **{f"API, {what}": _api_path(query) for what, query in QUERIES.items()},
         "API, a deep page": _path("/api/schedules", deep),
         "API, executions": "/api/executions",
@@ -156,11 +163,19 @@ def asked(*places: tuple[Program, str]) -> list[Taken]:
         made = [http.client.HTTPConnection("127.0.0.1", server.port) for server, _ in places]
         for connection in made:
             stack.callback(connection.close)
+        begun = [processor_seconds(server.pid) for server, _ in places]
         for _ in range(ASKED):
             for number, (connection, (_, path)) in enumerate(zip(made, places, strict=True)):
                 milliseconds, size = _ask(connection, path)
                 taken[number] = Taken([*taken[number].times, milliseconds], size)
-    return taken
+        used = [processor_seconds(server.pid) - at for (server, _), at in zip(places, begun, strict=True)]
+    return [replace(one, processor=seconds / ASKED * 1_000) for one, seconds in zip(taken, used, strict=True)]
+
+
+def processor_seconds(pid: int) -> float:
+    """How long the threads of a process have been on a processor."""
+    told = [path.read_text().split()[0] for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(map(int, told)) / 1e9
 
 
 def _ask(connection: http.client.HTTPConnection, path: str) -> tuple[float, int]:
