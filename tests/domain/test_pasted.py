@@ -27,6 +27,18 @@ def test_a_command_over_several_lines_is_one_call() -> None:
     }
 
 
+def test_an_escaped_quote_does_not_end_the_quotes() -> None:
+    pasted = read_pasted(rf'curl {URL}?a=1\&b=2 -d "{{\"a\": \"b; c\"}}"')
+    assert pasted.document["payload"]["body"] == '{"a": "b; c"}'
+    assert pasted.document["payload"]["url"] == f"{URL}?a=1&b=2"
+
+
+def test_what_a_browser_quotes_with_escapes_is_read() -> None:
+    pasted = read_pasted(rf"curl '{URL}' -e https://example.com/ --data-raw $'it\'s \u0021\na \\ b; c\x21'")
+    assert pasted.document["payload"]["body"] == "it's !\na \\ b; c!"
+    assert pasted.document["payload"]["headers"]["Referer"] == "https://example.com/"
+
+
 def test_a_name_is_made_of_the_url() -> None:
     assert read_pasted(f"$ curl {URL}?q=1").document["name"] == "example-com-ping"
     assert read_pasted(f"  {URL}\n").document["name"] == "example-com-ping"

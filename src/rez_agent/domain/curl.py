@@ -16,9 +16,14 @@ from rez_agent.domain.errors import Invalid
 
 _URL = re.compile(r"https?://\S+")
 _SILENCED = re.compile(r"\s*(?:[12]?>>?\s*(?:/dev/null|&[12])|&>\s*/dev/null|\|\|\s*true|2>&1)")
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\$`]|\\.)*"|\\.""", re.DOTALL)
 _SHELL = re.compile(r"[|;&<>`$()]")
 
 _CONTINUED = re.compile(r"\s*[\\^]\r?\n\s*")
+
+_ESCAPED = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{1,2}|.)", re.DOTALL)
+_SPELLED = {"n": "\n", "t": "\t", "r": "\r"}
 
 _CURL_QUIET = frozenset(
     {
@@ -131,7 +136,8 @@ def request_of(command: str) -> dict[str, Any] | None:
 def pasted_request(command: str) -> tuple[dict[str, Any], tuple[str, ...]] | None:
     """The same for a command that a person copied from a terminal, a browser or a manual: it may go over
     several lines, and what can't be carried over is left out. The second part tells it, a sentence each."""
-    plain = _SILENCED.sub("", _CONTINUED.sub(" ", command)).strip().removeprefix("$ ")
+    plain = _SILENCED.sub("", _CONTINUED.sub(" ", _ESCAPED.sub(_requoted, command)))
+    plain = plain.strip().removeprefix("$ ")
     program = plain.split(None, 1)[0].rsplit("/", 1)[-1] if plain else ""
     if _URL.fullmatch(plain):
         return {"action": "http", "url": plain, "method": "GET"}, ()
@@ -142,10 +148,22 @@ def pasted_request(command: str) -> tuple[dict[str, Any], tuple[str, ...]] | Non
     return payload, tuple(left_out)
 
 
+def _requoted(quoted: re.Match[str]) -> str:
+    """``$'...'``, as browsers write what has line breaks or quotes, in plain quotes."""
+    return shlex.quote(
+        _ESCAPE.sub(lambda escape: _SPELLED.get(escape[1]) or _character(escape[1]), quoted[1])
+    )
+
+
+def _character(escape: str) -> str:
+    """What a backslash and ``escape`` stand for: a character by its number, else itself."""
+    code = int(escape[1:], 16) if escape[0] in "ux" and len(escape) > 1 else 0
+    return chr(code) if code and not 0xD800 <= code <= 0xDFFF else escape
+
+
 def _words(command: str) -> list[str]:
     """The command's words. Raises Invalid where a shell would be needed to know them."""
-    unquoted = re.sub(r"'[^']*'", "", command)
-    if _SHELL.search(re.sub(r'"[^"$`]*"', "", unquoted)):
+    if _SHELL.search(_QUOTED.sub("", command)):
         raise Invalid(
             "The command needs a shell (a pipe, a variable, several commands). Reduce it to one call."
         )
@@ -183,6 +201,8 @@ _CURL = _Dialect(
         "--max-time": "timeout",
         "-A": "agent",
         "--user-agent": "agent",
+        "-e": "referer",
+        "--referer": "referer",
         "--url": "url",
     },
 )
@@ -277,6 +297,8 @@ def _take(reading: _Reading, meaning: str, value: str) -> None:
             _header(reading, value)
         case "agent":
             reading.headers["User-Agent"] = value
+        case "referer":
+            reading.headers["Referer"] = value
         case "timeout":
             _timeout(reading, value)
         case _:

@@ -60,7 +60,8 @@ async def look(api: Api, visit: Visit) -> Response:
     """POST /schedules/form/outlook: when it would be due, and what an edit would come to."""
     form = await sent(api, visit)
     found = await api.host.read(lambda ports: outlook(ports, visit.caller, form))
-    return visit.page("form_outlook.html", **context_of(form, found), parts=True)
+    said = showing.said_of(found.preview, found.edit, found.problems)
+    return visit.page("form_outlook.html", **context_of(form, found), parts=True, said_aloud=said)
 
 
 async def test(api: Api, visit: Visit) -> Response:

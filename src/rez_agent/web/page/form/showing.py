@@ -15,7 +15,8 @@ from rez_agent.domain.instants import to_seconds
 from rez_agent.domain.zones import zone
 from rez_agent.usecases.editing import Edit
 from rez_agent.usecases.history import Entry
-from rez_agent.usecases.preview import Due
+from rez_agent.usecases.preview import Due, Preview
+from rez_agent.web.page.form.values import FieldProblem
 
 MOVED_SHOWN = 12
 """Occurrences that an edit gains or loses, and are shown."""
@@ -110,6 +111,17 @@ def _value(value: Any) -> str:
         return "nothing"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= VALUE_SHOWN else text[:VALUE_SHOWN] + "…"
+
+
+def said_of(preview: Preview | None, edit: Edit | None, problems: Sequence[FieldProblem]) -> str:
+    """What a screen reader is told when the form's outlook has changed."""
+    if problems:
+        return problems[0].message
+    said = (preview.explanation if preview else None) or ""
+    if edit is None or not edit.consequences.changes:
+        return said
+    count = edit.consequences.count
+    return f"{said} Saving would gain {count(Fate.GAINED)} runs and lose {count(Fate.LOST)}.".strip()
 
 
 # --- a test run ---

@@ -32,6 +32,8 @@ from rez_agent.web.page.form.when import field_of_expression
 CHANGES_LOOKED_AT = 100
 """Changes that are undone at most, to find the definition that a form was opened with."""
 
+_UTC = ("UTC", "Etc/UTC", "Etc/GMT", "GMT")
+
 SHOWN = 10
 """Occurrences of a preview."""
 
@@ -216,6 +218,7 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def viewer_zone(values: Values) -> str | None:
-    """The zone of whoever reads the page, if the browser told one that there is."""
+    """The zone of whoever reads the page, if the browser told one that there is; None for UTC, which is shown
+    anyway."""
     name = Reader(values).text("viewer_zone")
-    return name if zone_or_none(name) is not None else None
+    return name if zone_or_none(name) is not None and name not in _UTC else None
