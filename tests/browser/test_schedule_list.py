@@ -103,3 +103,68 @@ def test_the_list_fits_a_phone_and_axe_finds_nothing_grave(
         expect(page.get_by_text("greens are being mown")).to_be_visible()
         assert_fits(page)
         assert_accessible(page)
+
+
+def state(page: Page, name: str) -> str:
+    """What the row of ``name`` says of its state."""
+    return page.locator("[data-row]", has_text=name).locator("td.state").inner_text()
+
+
+def test_ticked_schedules_are_paused_together_and_undo_resumes_them(program: Program, tab: Tab) -> None:
+    for name in ("one", "two", "three"):
+        make(program, name)
+    page = tab.page
+    page.goto("/schedules?order=name")
+    page.get_by_label("Select one").check()
+    page.get_by_label("Select two").check()
+    expect(page.get_by_text("2 ticked", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Pause…").click()
+    page.get_by_label("Reason").fill("the store moves")
+    assert_accessible(page)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("Paused 2 schedules.")).to_be_visible()
+    assert "the store moves" in state(page, "one")
+    assert "the store moves" in state(page, "two")
+    assert "Active" in state(page, "three")
+    assert "order=name" in page.url
+
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert "Active" in state(page, "one")
+    assert "Active" in state(page, "two")
+
+
+def test_deleted_schedules_come_back_by_undo(program: Program, tab: Tab) -> None:
+    make(program, "one", tags=["golf"])
+    make(program, "two")
+    page = tab.page
+    page.goto("/schedules?order=name")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Deleted 2 schedules.")).to_be_visible()
+    expect(page.get_by_role("heading", name="No schedules yet")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert names(page) == ["one", "two"]
+    expect(page.locator("a.tag", has_text="golf")).to_be_visible()
+
+
+def test_what_fails_in_a_bulk_is_told_and_stops_nothing_else(program: Program, tab: Tab) -> None:
+    paused = make(program, "one")
+    make(program, "two")
+    program.post(f"/api/schedules/{paused}/pause", {}, WAITED)
+    page = tab.page
+    page.goto("/schedules?order=name")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Resumed one; not 1 schedule.")).to_be_visible()
+    expect(page.get_by_text("two: Schedule 'two' is not paused.")).to_be_visible()
+
+
+def test_a_newcomer_is_helped_to_the_first_schedule(program: Program, tab: Tab) -> None:
+    page = tab.page
+    page.goto("/schedules")
+    expect(page.get_by_text("curl -X POST")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Try one").click()
+    expect(page.get_by_role("heading", name="heartbeat")).to_be_visible()

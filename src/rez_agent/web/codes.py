@@ -126,6 +126,7 @@ CODES: dict[str, Code] = {
     "no_alert_channel": Code(
         "The alert has no channel", "Name one in channels, or configure one called alerts."
     ),
+    "undo_over": Code("There is nothing to undo any more", "Make the change itself."),
     "blob_not_found": Code("The data is gone", "Send it again."),
     "conflict": Code("The present state forbids it", "Read it again, then decide."),
     "name_taken": Code("The name is taken", "Choose another, or update the schedule that has it."),

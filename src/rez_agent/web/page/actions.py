@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -15,44 +15,32 @@ from rez_agent.usecases.callers import schedule_for
 from rez_agent.usecases.commands import backfill_times
 from rez_agent.usecases.keys import Scope
 from rez_agent.web.operations import Api
-from rez_agent.web.page.changing import carry_out, json_object, toast_of, wall_instant
+from rez_agent.web.page.changing import carry_out, json_object, toast_of, until_of, wall_instant
 from rez_agent.web.page.operations import PageOperation
+from rez_agent.web.page.steering import steer, told
 from rez_agent.web.page.telling import counted
-from rez_agent.web.page.visits import Form, Toast, Visit
-
-PAUSES = {"1h": 1, "4h": 4, "1d": 24, "7d": 168}
-"""How long a pause may be told to last, in hours; else it lasts until a given time, or until it is ended."""
+from rez_agent.web.page.visits import Toast, Visit
 
 
 async def pause(api: Api, visit: Visit) -> Response:
     """POST /schedules/{schedule_id}/pause"""
     schedule, now = await _schedule(api, visit)
     form = await visit.form()
-    message = await carry_out(
+    return await _steered(
         api,
         visit,
-        action="pause",
-        schedule_id=schedule.id,
+        schedule,
+        "pause",
         reason=form.text("reason"),
-        until=_until(form, schedule, now),
+        until=until_of(form, schedule.definition.timezone, now),
         cancel=form.has("cancel"),
     )
-    return _back(visit, schedule, message, f"Paused {schedule.definition.name}.")
-
-
-def _until(form: Form, schedule: Schedule, now: datetime) -> str | None:
-    hours = PAUSES.get(form.text("for"))
-    if hours is not None:
-        return rfc3339(now + timedelta(hours=hours))
-    until = wall_instant(form.text("until"), schedule.definition.timezone, "until")
-    return None if until is None else rfc3339(until)
 
 
 async def resume(api: Api, visit: Visit) -> Response:
     """POST /schedules/{schedule_id}/resume"""
     schedule, _ = await _schedule(api, visit)
-    message = await carry_out(api, visit, action="resume", schedule_id=schedule.id)
-    return _back(visit, schedule, message, f"Resumed {schedule.definition.name}.")
+    return await _steered(api, visit, schedule, "resume")
 
 
 async def run(api: Api, visit: Visit) -> Response:
@@ -100,9 +88,15 @@ async def delete(api: Api, visit: Visit) -> Response:
     """POST /schedules/{schedule_id}/delete: goes to the list."""
     schedule, _ = await _schedule(api, visit)
     cancel = (await visit.form()).has("cancel")
-    message = await carry_out(api, visit, action="delete", schedule_id=schedule.id, cancel=cancel)
-    toast = toast_of(message, f"Deleted {schedule.definition.name}. Its history stays readable.")
-    return visit.redirect("/schedules", toast)
+    return await _steered(api, visit, schedule, "delete", cancel=cancel)
+
+
+async def _steered(api: Api, visit: Visit, schedule: Schedule, action: str, **fields: Any) -> Response:
+    """Do it, and go on to where the schedule is seen then, with a way back."""
+    report = await steer(api, visit, [schedule.id], action, **fields)
+    gone = action == "delete" and not report.failed
+    toast = await told(api, visit, action, report)
+    return visit.redirect("/schedules" if gone else f"/schedules/{schedule.id}", toast)
 
 
 async def _schedule(api: Api, visit: Visit) -> tuple[Schedule, datetime]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rez_agent.domain.command import Message, MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.errors import Invalid, Problem
-from rez_agent.domain.instants import from_seconds
+from rez_agent.domain.instants import from_seconds, rfc3339
 from rez_agent.domain.reading import read
 from rez_agent.domain.zones import zone
 from rez_agent.ports import Ports
 from rez_agent.usecases.commands import submit
 from rez_agent.web.operations import Api
-from rez_agent.web.page.visits import Toast, Visit
+from rez_agent.web.page.visits import Form, Toast, Visit
+
+PAUSES = {"1h": 1, "4h": 4, "1d": 24, "7d": 168}
+"""How long a pause may be told to last, in hours; else it lasts until a given time, or until it is ended."""
 
 SECONDS = 10
 """How long a page waits for a command to be judged."""
@@ -62,6 +65,15 @@ def wall_instant(text: str, timezone: str, name: str) -> datetime | None:
     except (ValueError, OverflowError, KeyError):
         wrong = f"'{text[:40]}' is no date and time. Write it like 2026-03-08T07:30."
         raise Invalid(wrong, problems=[Problem("invalid_value", wrong, field=name)]) from None
+
+
+def until_of(form: Form, timezone: str, now: datetime) -> str | None:
+    """When a pause that a form asks for ends: after a while, or at a time on the clocks of ``timezone``."""
+    hours = PAUSES.get(form.text("for"))
+    if hours is not None:
+        return rfc3339(now + timedelta(hours=hours))
+    until = wall_instant(form.text("until"), timezone, "until")
+    return None if until is None else rfc3339(until)
 
 
 def json_object(text: str, name: str) -> dict[str, Any]:

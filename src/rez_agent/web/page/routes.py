@@ -8,7 +8,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from rez_agent.web.operations import Api, DirectRoute
-from rez_agent.web.page import detail, login, messages, run, run_list, schedule_list, statics, weekly
+from rez_agent.web.page import (
+    detail,
+    login,
+    messages,
+    run,
+    run_list,
+    schedule_list,
+    statics,
+    steering,
+    weekly,
+)
 from rez_agent.web.page.form import routes as form_routes
 from rez_agent.web.page.operations import PageOperation, Site, page_route
 from rez_agent.web.page.visits import Visit
@@ -24,6 +34,7 @@ SCREENS = (
     PageOperation("GET", "/", home, "page_home", scope=None),
     *schedule_list.OPERATIONS,
     *form_routes.OPERATIONS,
+    *steering.OPERATIONS,
     *detail.OPERATIONS,
     *run_list.OPERATIONS,
     *run.OPERATIONS,
