@@ -16,9 +16,10 @@ from tests.e2e.recorder import Recorder
 OpenTab = Callable[..., Tab]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser."""
+    """The browser. Not for longer: while Playwright runs, its thread has an event loop, and tests of other
+    modules run their own."""
     require_chromium()
     with chromium() as started:
         yield started
