@@ -74,6 +74,7 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
     ("GET", "/api/schedules/{schedule_id}/executions", None, Scope.READ, True),
     ("GET", "/api/schedules/{schedule_id}/statistics", None, Scope.READ, True),
     ("GET", "/api/schedules/{schedule_id}/changes", None, Scope.READ, True),
+    ("GET", "/api/schedules/{schedule_id}/why?at=2026-06-01T12:00:00Z", None, Scope.READ, True),
     ("GET", "/api/week", None, Scope.READ, False),
     ("GET", "/api/alerts", None, Scope.READ, False),
     ("GET", "/api/alerts/{alert_id}", None, Scope.READ, True),
