@@ -61,6 +61,7 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
     ("PATCH", "/api/schedules/{schedule_id}", {}, Scope.WRITE, True),
     ("POST", "/api/schedules/{schedule_id}/consequences", {"patch": {}}, Scope.READ, True),
     ("POST", "/api/schedules/test", {}, Scope.WRITE, False),
+    ("POST", "/api/conditions/check", {"condition": "true"}, Scope.READ, False),
     ("POST", "/api/schedules/{schedule_id}/pause", {}, Scope.WRITE, True),
     ("POST", "/api/schedules/{schedule_id}/resume", {}, Scope.WRITE, True),
     ("POST", "/api/schedules/{schedule_id}/run", {}, Scope.WRITE, True),
