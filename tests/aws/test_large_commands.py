@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from rez_agent.aws.tables import EXECUTIONS
+from rez_agent.aws.items import ttl_at
+from rez_agent.aws.keeping import TOMBSTONE_KEPT
+from rez_agent.aws.tables import EXECUTIONS, RECORDS
 from rez_agent.domain.command import Message, MessageStatus
 from rez_agent.domain.instants import rfc3339
 from rez_agent.domain.schedule import Schedule, ScheduleStatus
@@ -92,3 +94,22 @@ def test_many_are_cancelled_though_the_function_died_in_between(
     with before_transaction(number, die), pytest.raises(Died):
         host.judge(message)
     check_carried_out(host, host.judge(message), schedule)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_schedule_with_many_changes_is_deleted_whatever_comes_in_between(host: Driven, number: int) -> None:
+    schedule = host.create()
+    for count in range(MANY):
+        host.command(ANN, action="update", schedule_id=schedule.id, patch={"description": str(count)})
+    message = host.submit(action="delete", schedule_id=schedule.id)
+
+    def die() -> None:
+        raise Died
+
+    with before_transaction(number, die), pytest.raises(Died):
+        host.judge(message)
+    assert host.judge(message).status is MessageStatus.COMPLETED
+    assert host.schedule(schedule.id).status is ScheduleStatus.DELETED
+    asked: dict[str, Any] = {"KeyConditionExpression": "pk = :pk", "values": {":pk": f"change#{schedule.id}"}}
+    gone = ttl_at(host.clock.now() + TOMBSTONE_KEPT)
+    assert [row["ttl"] for row in host.unit().query(RECORDS, **asked)] == [gone] * (MANY + 1)

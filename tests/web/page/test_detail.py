@@ -101,11 +101,13 @@ def test_what_is_deleted_is_gone_from_the_list_and_its_history_stays(
 ) -> None:
     made = server.made("deleted-here")
     browser.open(f"/schedules/{made['id']}")
-    browser.send(f"/schedules/{made['id']}/delete")
+    browser.send(f"/schedules/{made['id']}/delete", {"reason": "no longer used"})
     assert "Deleted deleted-here." in browser.shown
     assert browser.open(f"/schedules/{made['id']}").status == 200
     assert "This schedule was deleted" in browser.shown
     assert "/pause" not in browser.shown
+    browser.open(f"/schedules/{made['id']}?tab=changes")
+    assert "no longer used" in browser.shown
 
 
 def test_a_form_without_its_token_changes_nothing(server: Server, browser: Browser) -> None:

@@ -87,8 +87,9 @@ def _plan(visit: Visit, schedule: Schedule, command: dict[str, Any], now: dateti
 async def delete(api: Api, visit: Visit) -> Response:
     """POST /schedules/{schedule_id}/delete: goes to the list."""
     schedule, _ = await _schedule(api, visit)
-    cancel = (await visit.form()).has("cancel")
-    return await _steered(api, visit, schedule, "delete", cancel=cancel)
+    form = await visit.form()
+    fields = {"cancel": form.has("cancel"), "reason": form.text("reason")}
+    return await _steered(api, visit, schedule, "delete", **fields)
 
 
 async def _steered(api: Api, visit: Visit, schedule: Schedule, action: str, **fields: Any) -> Response:

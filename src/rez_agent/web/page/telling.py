@@ -36,9 +36,14 @@ def _size(seconds: int) -> str:
 
 
 def absolute(instant: datetime, timezone: str = "UTC") -> str:
-    """``instant`` on the clocks of ``timezone``, to the second: ``Mon 30 Nov 2026, 09:00:00``."""
-    wall = instant.astimezone(zone(timezone).info)
-    return f"{wall:%a} {wall.day} {wall:%b %Y, %H:%M:%S}"
+    """``instant`` on the clocks of ``timezone``, to the second: ``Mon 30 Nov 2026, 09:00:00``; in UTC, and
+    said so, where the zone has left the tz database."""
+    try:
+        info, said = zone(timezone).info, ""
+    except KeyError:
+        info, said = zone("UTC").info, " UTC"
+    wall = instant.astimezone(info)
+    return f"{wall:%a} {wall.day} {wall:%b %Y, %H:%M:%S}{said}"
 
 
 def duration(milliseconds: float | None) -> str:
