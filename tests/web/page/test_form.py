@@ -135,6 +135,13 @@ def test_all_that_is_wrong_is_told_at_once_and_what_was_typed_stays(server: Serv
     assert "kept <script>" not in browser.html
 
 
+def test_a_condition_that_can_not_be_judged_is_told_beside_it(browser: Browser) -> None:
+    browser.get("/schedules/new")
+    changes: dict[str, Any] = {"name": "conditional", "kind": "notification", "note_message": "x"}
+    assert browser.send("/schedules/new", **changes, condition="last.statuss == 'failed'").status == 422
+    assert set(browser.errors()) == {"condition"}
+
+
 def test_a_name_that_is_taken_is_told_beside_the_name(server: Server, browser: Browser) -> None:
     server.made("taken")
     browser.get("/schedules/new")
