@@ -84,6 +84,7 @@ def test_what_was_pasted_fills_the_fields(open_tab: OpenTab) -> None:
     )
     page.get_by_role("button", name="Fill in").click()
     expect(page.locator("#pasted-note")).to_contain_text("certificates are always verified")
+    expect(page.locator("#pasted-note")).to_be_focused()
     expect(page.get_by_label("URL", exact=True)).to_have_value("https://example.com/tee-times")
     expect(page.get_by_label("Headers, one a line")).to_have_value("X-Course: north")
     expect(page.get_by_label("How often")).to_have_value("weekdays")

@@ -300,6 +300,25 @@ def test_a_conflict_tells_what_changed_and_keeps_what_was_typed(server: Server, 
     )
 
 
+def test_a_payload_too_large_to_be_kept_in_the_changes_is_not_overwritten(
+    server: Server, browser: Browser
+) -> None:
+    made = server.made("large", target_type="notification", payload={"message": "x" * 9_000})
+    path = f"/schedules/{made['id']}/edit"
+    browser.get(path)
+    theirs = {"payload": {"message": "y" * 9_000}}
+    server("PATCH", f"/api/schedules/{made['id']}", theirs, headers={"prefer": "wait=5"})
+    opened = dict(browser.fields)
+    assert browser.send(path, tags="mine").status == 412
+    assert browser.fields["note_message"] == "y" * 9_000
+    assert "yours would win" not in browser.html
+    browser.fields = opened
+    assert browser.send(path, note_message="z" * 9_000).status == 412
+    assert browser.fields["note_message"] == "z" * 9_000
+    assert "yours would win" in browser.html
+    assert "too large to be shown" in browser.html
+
+
 def test_a_pause_meanwhile_is_no_conflict(server: Server, browser: Browser) -> None:
     made = server.made("paused meanwhile", **NOTE)
     browser.get(f"/schedules/{made['id']}/edit")

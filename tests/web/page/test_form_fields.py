@@ -308,7 +308,7 @@ def test_what_was_typed_is_laid_over_what_others_changed() -> None:
         "tags": "c",
         "http_url": "https://example.org/",
     }
-    found = rebased(typed, opened, present, OFFERED)
+    found = rebased(typed, opened, present, OFFERED, frozenset({"tags", "schedule_expression"}))
     assert (set(found.both), set(found.theirs)) == ({"tags"}, {"schedule_expression"})
     merged = read(ScheduleDefinition, draft_of(found.values, OFFERED, present).document)
     assert merged == present.model_copy(
@@ -323,6 +323,6 @@ def test_what_was_typed_is_laid_over_what_others_changed() -> None:
 def test_what_was_typed_and_can_not_be_read_is_kept_as_it_is() -> None:
     opened, present = defined(), defined(tags=["b"])
     typed = values_of(opened, OFFERED) | {"retry_attempts": "many", "start": "soon"}
-    found = rebased(typed, opened, present, OFFERED)
+    found = rebased(typed, opened, present, OFFERED, frozenset({"tags"}))
     assert (found.values["retry_attempts"], found.values["start"]) == ("many", "soon")
     assert found.values["tags"] == "b"

@@ -300,12 +300,15 @@ class Rebased:
 
 
 def rebased(
-    values: Values, opened: ScheduleDefinition, present: ScheduleDefinition, offered: Offered
+    values: Values,
+    opened: ScheduleDefinition,
+    present: ScheduleDefinition,
+    offered: Offered,
+    others: frozenset[str],
 ) -> Rebased:
-    """``values``, typed over ``opened``, laid over ``present``: nothing that was typed is lost."""
-    before, now = opened.model_dump(mode="json"), present.model_dump(mode="json")
+    """``values``, typed over ``opened``, laid over ``present``, of which somebody changed the members
+    ``others``: nothing that was typed is lost."""
     mine = touched(values, opened, offered)
-    others = frozenset(member for member in before if before[member] != now[member])
     found = values_of(present, offered)
     for member in mine:
         names = {*_fields_of(member), *_parameters(member, values, found)}

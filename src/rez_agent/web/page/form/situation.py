@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
+from json import dumps
 from typing import Any
 
 from rez_agent.domain.action import Offered
@@ -43,7 +45,8 @@ class Situation:
     """A form with its fields, as things are at ``now``.
 
     ``schedule``: the one that it edits, None for a new one. ``opened``: its definition at the revision that
-    the form was opened with. ``since``: what became of the schedule after that, newest first.
+    the form was opened with. ``since``: what became of the schedule after that, newest first; ``gap``: some
+    of that is not known any more.
     """
 
     values: Values
@@ -52,6 +55,7 @@ class Situation:
     schedule: Schedule | None = None
     opened: ScheduleDefinition | None = None
     since: tuple[Change, ...] = ()
+    gap: bool = False
 
     @property
     def draft(self) -> Draft:
@@ -61,14 +65,26 @@ class Situation:
     @property
     def moved_on(self) -> bool:
         """Whether somebody else changed the definition since the form was opened."""
-        return self.schedule is not None and self.schedule.definition != self.opened
+        return self.gap or bool(self.members_moved)
+
+    @property
+    def members_moved(self) -> frozenset[str]:
+        """The members of the definition that somebody else changed; of a large one only that is known."""
+        differences = (one for _, found in self.others() for one in found)
+        return frozenset(one.path.split("/")[1] for one in differences)
+
+    @property
+    def payload_digest(self) -> str:
+        """What the form carries, to tell later whether its payload was touched."""
+        return "" if self.opened is None else _digest(self.opened.payload)
 
     def rebase(self) -> tuple[Situation, Rebased]:
         """The same form laid over the schedule as it is now."""
         assert self.schedule is not None
         assert self.opened is not None
         present = self.schedule.definition
-        found = rebased(self.values, self.opened, present, self.offered)
+        moved = frozenset(type(present).model_fields) if self.gap else self.members_moved
+        found = rebased(self.values, self.opened, present, self.offered, moved)
         return replace(self, values=found.values, opened=present), found
 
     def others(self) -> list[tuple[Change, list[Difference]]]:
@@ -101,8 +117,21 @@ def situation(ports: Ports, caller: Caller, values: Values, schedule_id: str = "
     if revision < schedule.revision:
         listed = ports.changes.list(schedule_id, limit=CHANGES_LOOKED_AT).items
         since = tuple(change for change in listed if change.revision > revision)
-    opened = as_it_was(schedule, since).definition
-    return replace(made, schedule=schedule, opened=opened, since=since)
+    known = len({change.revision for change in since}) == schedule.revision - revision
+    opened = _with_payload(made, as_it_was(schedule, since).definition)
+    return replace(made, schedule=schedule, opened=opened, since=since, gap=not known)
+
+
+def _with_payload(form: Situation, opened: ScheduleDefinition) -> ScheduleDefinition:
+    """``opened``, of whose payload only that it changed may be known: then the form's own payload is what it
+    was opened with, if the form's digest says so."""
+    payload = draft_of(form.values, form.offered).document["payload"]
+    same = form.values.get("payload_digest") == _digest(payload)
+    return opened.model_copy(update={"payload": payload}) if same else opened
+
+
+def _digest(payload: Mapping[str, Any]) -> str:
+    return sha256(dumps(payload, sort_keys=True).encode()).hexdigest()
 
 
 def opened(ports: Ports, caller: Caller, schedule_id: str, *, copied: bool = False) -> Situation:

@@ -48,6 +48,7 @@
   document.addEventListener("htmx:afterSettle", (event) => {
     introduce();
     mark();
+    if (event.target.id === "form") event.target.querySelector("[data-focus]")?.focus();
     if (event.target.closest?.("#test-run")) event.target.closest("#test-run").scrollIntoView({ block: "nearest" });
   });
   window.addEventListener("beforeunload", (event) => { if (typed) event.preventDefault(); });
