@@ -138,6 +138,7 @@ def paths(server: Program) -> dict[str, str]:
         "page, failed executions": "/executions?status=failed",
         "page, one execution": f"/executions/{execution}",
         "page, the week": "/week",
+        "page, messages": "/messages",
         **{f"API, {what}": _api_path(query) for what, query in QUERIES.items()},
         "API, a deep page": _path("/api/schedules", deep),
         "API, executions": "/api/executions",

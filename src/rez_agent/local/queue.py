@@ -84,8 +84,7 @@ SELECT e.seq, {", ".join(f"value ->> {n}" for n in range(2, 15))}
 FROM json_each(?) JOIN executions e ON e.id = value ->> 0 AND e.lease = value ->> 1 AND e.status = 'running'
 """  # noqa: S608 - constant columns
 _CONCLUDE = """
-UPDATE executions SET attempts = attempts - unmade, started = iif(unmade AND attempts = 1, NULL, started),
-    tries = ended.tries, dead_letter = ended.dead_letter, code = ended.code,
+UPDATE executions SET tries = ended.tries, dead_letter = ended.dead_letter, code = ended.code,
     error = ended.error, response_status = ended.response_status, lease_until = NULL,
     status = iif(cancel_asked AND ended.status = 'queued', 'cancelled', ended.status),
     visible = iif(cancel_asked, NULL, ended.visible),
@@ -94,9 +93,13 @@ UPDATE executions SET attempts = attempts - unmade, started = iif(unmade AND att
     detail = iif(cancel_asked AND ended.status IN ('queued', 'cancelled'), executions.detail, ended.detail)
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lease, value ->> 2 AS status, value ->> 3 AS visible,
         value ->> 4 AS finished, value ->> 5 AS tries, value ->> 6 AS dead_letter, value ->> 7 AS code,
-        value ->> 8 AS error, value ->> 9 AS response_status, value ->> 10 AS reason, value ->> 11 AS detail,
-        value ->> 12 AS unmade
+        value ->> 8 AS error, value ->> 9 AS response_status, value ->> 10 AS reason, value ->> 11 AS detail
     FROM json_each(?)) AS ended
+WHERE executions.id = ended.id AND executions.lease = ended.lease AND executions.status = 'running'
+"""
+_UNMADE = """
+UPDATE executions SET attempts = attempts - 1, started = iif(attempts = 1, NULL, started)
+FROM (SELECT value ->> 0 AS id, value ->> 1 AS lease FROM json_each(?)) AS ended
 WHERE executions.id = ended.id AND executions.lease = ended.lease AND executions.status = 'running'
 """
 _PUT_BACK = """
@@ -270,6 +273,8 @@ def conclude(connection: apsw.Connection, ended: Sequence[Concluded]) -> None:
     attempts = [[c.execution_id, c.lease, *attempt_row(c.attempt)] for c in ended if c.made]
     if attempts:
         connection.execute(_ATTEMPTS, (dumps(attempts),))
+    if len(attempts) < len(ended):
+        connection.execute(_UNMADE, (dumps([[c.execution_id, c.lease] for c in ended if not c.made]),))
     connection.execute(_CONCLUDE, (dumps([_end_row(c) for c in ended]),))
     note_concluded(connection, ended)
     for c in ended:
@@ -296,7 +301,6 @@ def _end_row(c: Concluded) -> list[Any]:
         attempt.response_status,
         c.reason.value if c.reason else None,
         c.detail,
-        int(not c.made),
     ]
 
 
