@@ -122,7 +122,23 @@ def screens(house: House) -> list[tuple[str, str]]:
         ("schedules-none", "/schedules?q=nothing"),
         ("new", "/schedules/new"),
         ("edit", f"/schedules/{house.ids['tee-time-watch']}/edit"),
+        *_of_runs(house),
         ("not-found", "/schedules/sch_none"),
+    ]
+
+
+def _of_runs(house: House) -> list[tuple[str, str]]:
+    """A schedule's page and its tabs, a run that failed, all runs, the week, the dead letters."""
+    page = f"/schedules/{house.ids['crm-push']}"
+    return [
+        ("detail", page),
+        ("detail-paused", f"/schedules/{house.ids['nightly-backup']}"),
+        ("detail-upcoming", f"{page}?tab=upcoming"),
+        ("detail-settings", f"{page}?tab=settings"),
+        ("run", f"/executions/{house.runs('crm-push')[0]['id']}"),
+        ("runs", "/executions"),
+        ("week", "/week?timezone=Europe/Berlin"),
+        ("messages", "/messages"),
     ]
 
 
