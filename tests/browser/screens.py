@@ -91,6 +91,16 @@ def furnish(house: House) -> None:
     }
     house.add({"name": "stand-up", "schedule_expression": "cron(50 9 ? * MON-FRI *)", **office, **notify})
     house.add({"name": "heartbeat", "schedule_expression": "rate(1 minute)", "tags": ["ops"], **notify})
+    rules = (
+        {"name": "Sales fails", "kind": "consecutive_failures", "tag": "sales", "channels": ["log"]},
+        {"name": "Failed for good", "kind": "dead_letter", "channels": ["log"], "quiet_period_seconds": 600},
+        {"name": "Shop is slow", "kind": "too_slow", "tag": "shop", "enabled": False},
+        {"name": "The team hears of it", "kind": "failure_rate", "tag": "shop", "channels": ["log"]},
+    )
+    for rule in rules:
+        made = house.program.post("/api/alert-rules", rule)
+        assert made.status == 201, made.body
+    house.program.post(f"/api/alert-rules/{made.body['id']}/test", {})
     runs = {
         "stock-sync": 9,
         "price-feed": 10,
@@ -123,6 +133,10 @@ def screens(house: House) -> list[tuple[str, str]]:
         ("new", "/schedules/new"),
         ("edit", f"/schedules/{house.ids['tee-time-watch']}/edit"),
         *_of_runs(house),
+        ("alerts", "/alerts"),
+        ("alert-kinds", "/alerts/rules/new"),
+        ("alert-rule", "/alerts/rules/new?kind=too_slow"),
+        ("schedule-alerts", f"/schedules/{house.ids['crm-push']}?tab=alerts"),
         ("not-found", "/schedules/sch_none"),
     ]
 

@@ -93,6 +93,16 @@ def test_a_rule_names_a_schedule_that_its_owner_has(rig: Rig) -> None:
     ]
 
 
+def test_a_rule_for_anothers_schedule_is_that_owners(rig: Rig) -> None:
+    bobs = rig.create("bobs", BOB)
+    rule = made(rig, ADMIN, schedule_id=bobs.id)
+    assert rule.owner == "bob"
+    assert rule.watches("bob", bobs.id, ())
+    mine = rig.create("mine")
+    with pytest.raises(Invalid):
+        rig.do(lambda ports: replace_rule(ports, ADMIN, rule.id, asked(schedule_id=mine.id)))
+
+
 def test_an_owner_has_a_hundred_rules_at_most(rig: Rig) -> None:
     for _ in range(RULES_AT_MOST):
         made(rig)

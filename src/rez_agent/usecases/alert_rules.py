@@ -82,15 +82,14 @@ def rule_for(ports: Ports, caller: Caller, rule_id: str) -> AlertRule:
 
 
 def create_rule(ports: Ports, caller: Caller, definition: RuleDefinition) -> AlertRule:
-    """A new rule of the caller's. Raises Invalid with all that is wrong, and Conflict ``too_many_rules``."""
+    """A new rule of the caller's, or of whoever owns the schedule that it names. Raises Invalid with all that
+    is wrong, and Conflict ``too_many_rules``."""
     now = ports.clock.now()
-    _check(ports, caller, definition)
-    if len(rules_by_owner(ports, now).get(caller.name, ())) >= RULES_AT_MOST:
-        text = (
-            f"You have {RULES_AT_MOST} alert rules already. Delete one, or watch several schedules by a tag."
-        )
+    owner = _checked_owner(ports, caller, definition)
+    if len(rules_by_owner(ports, now).get(owner, ())) >= RULES_AT_MOST:
+        text = f"There are {RULES_AT_MOST} alert rules already. Delete one, or watch schedules by a tag."
         raise Conflict(text, code="too_many_rules")
-    rule = AlertRule(ports.random.new_id("rule", now), caller.name, definition, now, now)
+    rule = AlertRule(ports.random.new_id("rule", now), owner, definition, now, now)
     _keep(ports, rule, now)
     return rule
 
@@ -100,7 +99,7 @@ def replace_rule(ports: Ports, caller: Caller, rule_id: str, definition: RuleDef
     now = ports.clock.now()
     before = rule_for(ports, caller, rule_id)
     kept = [] if definition.kind is before.kind else [_other_kind(before)]
-    _check(ports, caller, definition, kept)
+    _checked_owner(ports, Caller(before.owner), definition, kept)
     rule = AlertRule(before.id, before.owner, definition, before.created_date or now, now)
     _keep(ports, rule, now)
     return rule
@@ -117,20 +116,22 @@ def delete_rule(ports: Ports, caller: Caller, rule_id: str) -> None:
     _sum_up(ports, [one for one in _all(ports, now) if one.key != rule.key])
 
 
-def _check(
+def _checked_owner(
     ports: Ports, caller: Caller, definition: RuleDefinition, problems: Iterable[Problem] = ()
-) -> None:
-    found = list(problems)
+) -> str:
+    """Whose the rule is: the schedule's that it names, else the caller's. Raises Invalid."""
+    found, owner = list(problems), caller.name
     for place, channel in enumerate(definition.channels):
         wrong = ports.actions.check("notification", {"channel": channel, "message": "-"})
         found += [Problem(one.code, one.message, f"/channels/{place}") for one in wrong[:1]]
     if definition.schedule_id is not None:
         try:
-            schedule_for(ports, caller, definition.schedule_id)
+            owner = schedule_for(ports, caller, definition.schedule_id).created_by
         except NotFound as error:
             found.append(Problem(error.code, error.message, "/schedule_id"))
     if found:
         raise Invalid.of(found)
+    return owner
 
 
 def _other_kind(rule: AlertRule) -> Problem:

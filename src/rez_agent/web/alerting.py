@@ -13,6 +13,7 @@ from rez_agent.domain.alert_rules import AlertRule, RuleDefinition
 from rez_agent.domain.instants import rfc3339
 from rez_agent.ports import AlertQuery, Page
 from rez_agent.usecases.alert_rules import create_rule, delete_rule, list_rules, replace_rule, rule_for
+from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.notices import alert_for, alerts_for, send_test
 from rez_agent.web.alert_models import AlertFilter, AlertTestRequest
 from rez_agent.web.answers import answer, nothing
@@ -69,20 +70,20 @@ async def try_channels(api: Api, call: Call) -> Response:
     """POST /api/alert-rules/{alert_rule_id}/test"""
     rule_id = call.path("alert_rule_id")
     await call.form(AlertTestRequest)
-    alert = await sent_test(api, call, rule_id)
+    alert = await sent_test(api, call.caller, rule_id)
     return answer(alert_document(alert), 202 if alert.pending_at else 200)
 
 
-async def sent_test(api: Api, call: Call, rule_id: str) -> Alert:
+async def sent_test(api: Api, caller: Caller, rule_id: str) -> Alert:
     """A test alert of a rule, once each channel has answered, or as it is after :data:`TEST_SECONDS`."""
     named = api.settings.alert_channel
-    alert = await api.host.write(lambda ports: send_test(ports, call.caller, rule_id, named))
+    alert = await api.host.write(lambda ports: send_test(ports, caller, rule_id, named))
     alert_id = alert.id
     wait, left = FIRST_LOOK_SECONDS, TEST_SECONDS
     while _is_on_its_way(alert) and left > 0:
         await asyncio.sleep(wait)
         wait, left = min(1.5 * wait, LONGEST_LOOK_SECONDS), left - wait
-        alert = await api.host.read(lambda ports: alert_for(ports, call.caller, alert_id))
+        alert = await api.host.read(lambda ports: alert_for(ports, caller, alert_id))
     return alert
 
 

@@ -15,7 +15,7 @@ from rez_agent.ports import Ports
 from rez_agent.usecases.callers import Caller, check_known
 from rez_agent.usecases.history import schedule_or_pending
 from rez_agent.web.operations import Api
-from rez_agent.web.page import actions, tab_changes, tab_runs, tab_settings, tab_upcoming, why
+from rez_agent.web.page import actions, tab_alerts, tab_changes, tab_runs, tab_settings, tab_upcoming, why
 from rez_agent.web.page.operations import PageOperation
 from rez_agent.web.page.points import points_of
 from rez_agent.web.page.rows import State, sentence_of, state_of
@@ -25,7 +25,7 @@ from rez_agent.web.page.visits import Visit
 COUNTED = 200
 """Executions that the figures and the chart are made of."""
 
-TABS: tuple[Tab, ...] = (tab_runs.TAB, tab_upcoming.TAB, tab_settings.TAB, tab_changes.TAB)
+TABS: tuple[Tab, ...] = (tab_runs.TAB, tab_upcoming.TAB, tab_settings.TAB, tab_changes.TAB, tab_alerts.TAB)
 """The tabs, in their order. The first one is shown unless another is asked for."""
 
 

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from rez_agent.web.operations import Api, DirectRoute
 from rez_agent.web.page import (
+    alerts,
     detail,
     login,
     messages,
@@ -40,6 +41,7 @@ SCREENS = (
     *run.OPERATIONS,
     *weekly.OPERATIONS,
     *messages.OPERATIONS,
+    *alerts.OPERATIONS,
 )
 """What there is, in the order of the navigation. The first that matches a request has it."""
 
