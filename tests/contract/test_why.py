@@ -330,11 +330,23 @@ def _entry(world: World, reason: Reason, detail: str) -> None:
     world.host.ask(write)
 
 
-@situation("skipped", "its condition was false: runs_today = 3", reason="condition")
+@situation("skipped", "for the condition was false (runs_today = 3)", reason="condition")
 def its_condition_was_false(world: World) -> Answer:
-    world.create(end="2026-06-01T13:30:00Z")
-    world.to("13:00")
-    _entry(world, Reason.CONDITION, "runs_today = 3")
+    world.create(condition="runs_today < 3")
+    world.live("12:30")
+    told = "the condition was false (runs_today = 3)"
+    world.live("13:10", Outcome(ok=False, code="condition", error=told, made=False))
+    return world.why("13:00")
+
+
+@situation("failed", "It was not run, for its condition can't be judged: no such key: slots.")
+def its_condition_can_not_be_judged(world: World) -> Answer:
+    world.create(condition="runs_today < 3")
+    world.live("12:30")
+    outcome = Outcome(
+        ok=False, code="condition_error", error="no such key: slots", permanent=True, made=False
+    )
+    world.live("13:10", outcome)
     return world.why("13:00")
 
 

@@ -201,6 +201,8 @@ def _differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Dif
 
 def _same(before: Any, after: Any) -> bool:
     """Whether two values are the same JSON: true is not 1."""
+    if type(before) is type(after) and not isinstance(before, list):
+        return bool(before == after)
     return json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
 
 

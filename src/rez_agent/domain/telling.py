@@ -13,6 +13,9 @@ from rez_agent.domain.policies import HELD_AT_MOST, CatchUpMode, Overlap
 from rez_agent.domain.schedule import Schedule
 from rez_agent.domain.zones import Zone
 
+CONDITION_ERROR = "condition_error"
+"""The code of an execution whose condition could not be judged."""
+
 CAUSES = {
     Cause.SCHEDULE: "",
     Cause.CATCH_UP: "It was missed at its time and made good later. ",
@@ -69,6 +72,8 @@ def execution_sentence(execution: Execution, words: Wording) -> str:
             told = f"It ran and succeeded: {_started(execution, words)}{_took(execution)}{_tries(execution)}."
         case ExecutionStatus.CANCELLED:
             told = f"It was cancelled{_because(execution.detail)}."
+        case _ if execution.code == CONDITION_ERROR:
+            told = f"It was not run, for its condition can't be judged{_because(execution.error)}."
         case _:
             dead = " It is a dead letter: a redrive queues it again." if execution.dead_letter else ""
             ran = f": {_started(execution, words)}{_tries(execution)}" if execution.started_at else ""
@@ -134,7 +139,7 @@ def skipped_sentence(
                 f"It expired: it could not be tried within {age} of its time, as long as its policy allows."
             )
         case Reason.CONDITION:
-            return f"It was skipped, for its condition was false: {detail or 'no values were kept'}."
+            return f"It was skipped, for {detail or 'its condition was false'}."
         case Reason.CALENDAR:
             return f"It was skipped by its calendar: {detail or 'the day is closed'}."
         case _:
