@@ -14,6 +14,7 @@ from rez_agent.cli.remedies import REMEDIES
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
 PAGES = sorted(DOCS.rglob("*.md"))
+GROUPS = ("keys", "secrets", "alerts", "templates")
 COMMON = {"--url", "--key", "--json", "--help"}
 
 
@@ -60,10 +61,8 @@ def test_a_page_only_uses_commands_and_options_that_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for line in re.findall(r"(?:^ {4}|^|\| |`)(rez-agent [a-z][^`\n]*)", text, re.MULTILINE):
         words = re.split(r" (?:&&|\||>) ", line)[0].split()[1:]
-        name = (
-            " ".join(words[:2]) if words[0] in ("keys", "secrets", "alerts") and len(words) > 1 else words[0]
-        )
-        if name in ("keys", "secrets") or not re.fullmatch(r"[a-z ]+", name):
+        name = " ".join(words[:2]) if words[0] in GROUPS and len(words) > 1 else words[0]
+        if name in GROUPS or not re.fullmatch(r"[a-z ]+", name):
             continue
         assert name in known, f"{page.name}: {line}"
         used = {word.split("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}

@@ -47,7 +47,7 @@ def condition(
     asked["condition"] = expression
     if schedule is not None:
         asked["schedule_id"] = schedule_id_of(client, schedule)
-    found: Mapping[str, Any] = client.ask("POST", "/api/conditions/check", document=asked).document
+    found: Mapping[str, Any] = client.change("POST", "/api/conditions/check", asked, wait=0).document
     session.put(found, lambda: _tell(found))
     return DONE if found["valid"] and found["error"] is None else FAILED
 

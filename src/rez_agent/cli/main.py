@@ -18,6 +18,7 @@ from rez_agent.cli import (
     keeping,
     schedules,
     serving,
+    templates,
     transfer,
     why,
 )
@@ -65,6 +66,7 @@ COMMANDS = (
     schedules,
     why,
     condition,
+    templates,
     executions,
     alerts,
     transfer,

@@ -76,6 +76,19 @@ CODES: dict[str, Code] = {
     # warnings: the request is right, and something about it may surprise
     "never_fires": Code("The expression never fires", "No date from 1970 to 2199 matches it."),
     "at_in_gap": Code("The clock skips this time", "It moves forward by the gap."),
+    # templates
+    "template_not_found": Code("No such template", "See GET /api/templates for what there is."),
+    "template_exists": Code("A template has this name", "Choose another name."),
+    "template_shipped": Code("The template ships with the program", "Copy it under another name."),
+    "too_many_templates": Code("There are as many templates as allowed", "Delete some first."),
+    "invalid_parameters_schema": Code(
+        "The schema of the parameters is not one that templates use", "See docs/how-to/templates.md."
+    ),
+    "invalid_placeholder": Code(
+        "A placeholder is not valid", "The text names it; see docs/how-to/templates.md."
+    ),
+    "missing_parameter": Code("The template asks for a parameter", "Add it."),
+    "unfit_parameter": Code("A parameter does not fit the template", _MEND),
     # payloads
     "unknown_action": Code("The action is not known", "The text lists what there is."),
     "broken_action": Code(

@@ -13,6 +13,7 @@ from rez_agent.web.metrics import Exposition
 from rez_agent.web.operations import Operation, Shown
 from rez_agent.web.pages import Pages
 from rez_agent.web.schedule_routes import SCHEDULES
+from rez_agent.web.templates import TEMPLATES
 from rez_agent.web.week import show_week
 
 _execution = partial(Operation, tag="executions")
@@ -162,7 +163,17 @@ KEYS = (
 
 def operations(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:
     """Every operation. The first that matches a request has it."""
-    return (*SCHEDULES, *AUDIT, *CONDITIONS, WEEK, *EXECUTIONS, *ALERTS, *KEYS, *_server(exposition, pages))
+    return (
+        *SCHEDULES,
+        *AUDIT,
+        *CONDITIONS,
+        *TEMPLATES,
+        WEEK,
+        *EXECUTIONS,
+        *ALERTS,
+        *KEYS,
+        *_server(exposition, pages),
+    )
 
 
 def _server(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:
