@@ -78,10 +78,11 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Occurrences that are not executed, and why."""
+    """Occurrences that are not executed, and why; ``detail`` where there is more to say than the reason."""
 
     passed: Passed
     reason: Reason
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from rez_agent.domain.errors import Conflict
+from rez_agent.domain.calendar import Calendar
+from rez_agent.domain.calendar_times import MovedOccurrences
+from rez_agent.domain.errors import Conflict, Invalid, Problem
 from rez_agent.domain.expression import Expression, Occurrences, parse
 from rez_agent.domain.instants import Instant, floor_second, from_seconds, to_seconds
 from rez_agent.domain.policies import DEFAULT_POLICIES, Frozen, OnCompletion, Overlap, Policies
@@ -63,6 +65,11 @@ class CalendarUse(Frozen):
 
     name: Name
     closed: ClosedDay = ClosedDay.SKIP
+
+    @property
+    def moves(self) -> bool:
+        """Whether what falls on a closed day is moved, rather than skipped."""
+        return self.closed is not ClosedDay.SKIP
 
     @model_validator(mode="before")
     @classmethod
@@ -163,7 +170,8 @@ class Schedule:
 
     ``revision`` counts the changes that people and programs asked for, from 1; firing does not change it.
     ``next_run`` is the next occurrence's nominal instant, None when paused or when nothing is left;
-    ``finished_at`` says since when nothing is left. All instants are aware, in UTC.
+    ``finished_at`` says since when nothing is left. All instants are aware, in UTC. ``calendar`` is the one
+    that its definition names, as it is now: whoever keeps schedules gives it along.
     """
 
     id: str
@@ -178,6 +186,7 @@ class Schedule:
     next_run: datetime | None = None
     finished_at: datetime | None = None
     target: str = field(default="", compare=False)
+    calendar: Calendar | None = field(default=None, compare=False)
 
     @property
     def living(self) -> bool:
@@ -186,8 +195,9 @@ class Schedule:
 
     @property
     def occurrences(self) -> Occurrences:
-        """Its occurrences. A rate's grid is anchored at ``start``, else at creation, for life."""
-        return occurrences_of(self.definition, created=self.created_date)
+        """Its occurrences. A rate's grid is anchored at ``start``, else at creation, for life. Raises Invalid
+        where its zone has left the tz database, or its calendar is gone."""
+        return occurrences_of(self.definition, created=self.created_date, calendar=self.calendar)
 
     @property
     def deletes_itself(self) -> bool:
@@ -196,7 +206,14 @@ class Schedule:
 
     # --- transitions: each returns the next revision, or refuses with the way out in its text ---
 
-    def updated(self, definition: ScheduleDefinition, now: datetime, *, target: str) -> Schedule:
+    def updated(
+        self,
+        definition: ScheduleDefinition,
+        now: datetime,
+        *,
+        target: str,
+        calendar: Calendar | None = None,
+    ) -> Schedule:
         """Redefined. The new definition counts from the second after ``now``, the moment it was asked for.
 
         An update does not resume a paused schedule; it does lift ``error``.
@@ -204,7 +221,12 @@ class Schedule:
         self._must_live("updated")
         status = ScheduleStatus.PAUSED if self.pause else ScheduleStatus.ACTIVE
         changed = replace(
-            self._next(now), definition=definition, status=status, target=target, error_message=None
+            self._next(now),
+            definition=definition,
+            status=status,
+            target=target,
+            calendar=calendar,
+            error_message=None,
         )
         return changed._from(now, inclusive=False)
 
@@ -258,11 +280,27 @@ class Schedule:
             )
 
 
-def occurrences_of(definition: ScheduleDefinition, *, created: datetime) -> Occurrences:
-    """The occurrences of ``definition`` for a schedule created at ``created``."""
-    return Occurrences(
+def occurrences_of(
+    definition: ScheduleDefinition, *, created: datetime, calendar: Calendar | None = None
+) -> Occurrences:
+    """The occurrences of ``definition`` for a schedule created at ``created``, moved where its ``calendar``
+    moves them. Those that it only closes are occurrences, which are skipped."""
+    nominal = Occurrences(
         definition.expression, start=definition.start, end=definition.end, anchor=floor_second(created)
     )
+    return heeding(nominal, definition.calendar, calendar)
+
+
+def heeding(nominal: Occurrences, use: CalendarUse | None, calendar: Calendar | None) -> Occurrences:
+    """``nominal`` as the calendar that is used moves it. Raises Invalid where there is none so named."""
+    if use is None:
+        return nominal
+    if calendar is None or calendar.name != use.name:
+        text = f"There is no calendar '{use.name}'. Make one so named, or name another."
+        raise Invalid(text, problems=[Problem("unknown_calendar", text, "/calendar/name")])
+    if not use.moves:
+        return nominal
+    return MovedOccurrences(nominal, calendar, forward=use.closed is ClosedDay.NEXT)
 
 
 def next_run_from(occurrences: Occurrences, now: datetime, *, inclusive: bool) -> datetime | None:
@@ -272,11 +310,18 @@ def next_run_from(occurrences: Occurrences, now: datetime, *, inclusive: bool) -
 
 
 def created(
-    definition: ScheduleDefinition, *, schedule_id: str, created_by: str, now: datetime, target: str
+    definition: ScheduleDefinition,
+    *,
+    schedule_id: str,
+    created_by: str,
+    now: datetime,
+    target: str,
+    calendar: Calendar | None = None,
 ) -> Schedule:
     """A new schedule. The second of its creation counts: a ``rate`` without start has its first occurrence
     there. With nothing ahead (30 February) it is born finished."""
-    first = next_run_from(occurrences_of(definition, created=now), now, inclusive=True)
+    occurrences = occurrences_of(definition, created=now, calendar=calendar)
+    first = next_run_from(occurrences, now, inclusive=True)
     return Schedule(
         id=schedule_id,
         definition=definition,
@@ -286,4 +331,5 @@ def created(
         next_run=first,
         finished_at=None if first else now,
         target=target,
+        calendar=calendar,
     )
