@@ -26,7 +26,13 @@ from rez_agent.domain.due import InFlight
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.execution import Attempt, Execution, ExecutionStatus, Reason
 from rez_agent.domain.policies import RetryPolicy
-from rez_agent.domain.schedule import Schedule, ScheduleDefinition, ScheduleStatus, TargetType
+from rez_agent.domain.schedule import (
+    ClosedDay,
+    Schedule,
+    ScheduleDefinition,
+    ScheduleStatus,
+    TargetType,
+)
 from rez_agent.domain.secret import Secret, SecretInfo
 
 T = TypeVar("T")
@@ -85,7 +91,8 @@ class ExecutionQuery:
 
 
 class ScheduleStore(Protocol):
-    """The schedules. The store is the truth; engines and timers are derived from it."""
+    """The schedules. The store is the truth; engines and timers are derived from it. Whoever reads a schedule
+    gets the calendar that it heeds with it, as it is then."""
 
     def add(self, schedule: Schedule) -> None:
         """Keep a new schedule. Raises Conflict ``name_taken`` when its owner has a living one so named, and
@@ -107,6 +114,14 @@ class ScheduleStore(Protocol):
 
     def list(self, query: ScheduleQuery) -> Page[Schedule]:
         """A page. Raises Invalid ``invalid_cursor``."""
+
+    def heeding(self, calendar: str, closed: ClosedDay, after: str | None, limit: int) -> tuple[str, ...]:
+        """Ids of the living schedules that heed the calendar in this way, in their order, those after
+        ``after``."""
+
+    def reschedule(self, schedule: Schedule) -> None:
+        """Keep what comes next for a schedule (``next_run``, ``finished_at``), which a change of its calendar
+        moved; its revision stays. Left alone if it has another revision by now."""
 
     def living(self, owner: str) -> int:
         """How many living schedules ``owner`` has, exactly, at no cost that grows with the number."""

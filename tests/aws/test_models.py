@@ -25,7 +25,7 @@ SEED: dict[str, Any] = {
 
 def check(document: dict[str, Any]) -> ScheduleDefinition:
     definition, _ = checked_definition(
-        document, now=NOON, actions=ScriptedActions(), engine=ParticularEngine()
+        document, now=NOON, actions=ScriptedActions(), engine=ParticularEngine(), records=None
     )
     return definition
 

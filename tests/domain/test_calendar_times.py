@@ -186,16 +186,16 @@ def test_open_and_closed_days_share_the_occurrences_between_them(
         if (calendar.why_closed(each.astimezone(info).date()) is not None) is closed
     ]
     assert times.count_epochs(low - 1, high) == len(expected)
-    found, walked = times.next_epoch(low - 1), []
+    found, walked = times.next_epoch(low - 1), list[int]()
     while found is not None and len(walked) < 500:
         walked.append(found)
         found = times.next_epoch(found)
     assert walked == expected[:500]
-    found, walked = times.previous_epoch(high + 1), []
-    while found is not None and len(walked) < 500:
-        walked.append(found)
+    found, back = times.previous_epoch(high + 1), list[int]()
+    while found is not None and len(back) < 500:
+        back.append(found)
         found = times.previous_epoch(found)
-    assert walked == expected[::-1][:500]
+    assert back == expected[::-1][:500]
 
 
 @settings(max_examples=100, deadline=None)

@@ -19,6 +19,7 @@ def checked(before: str | None = None, **changes: Any) -> tuple[ScheduleDefiniti
         now=NOON,
         actions=ScriptedActions(),
         engine=ParticularEngine("cron(0 0 L-3 * ? *)"),
+        records=None,
         expression_before=before,
     )
 

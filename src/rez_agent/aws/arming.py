@@ -48,6 +48,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rez_agent.aws.bucket import TokenBucket
+from rez_agent.aws.calendars import with_calendar
 from rez_agent.aws.items import UNARMED, instant_or_none, schedule_from, stamp
 from rez_agent.aws.logs import log
 from rez_agent.aws.metrics import AwsMetrics
@@ -147,7 +148,7 @@ class Armer:
                 row = unit.get(SCHEDULES, schedule_id)
                 if row is None or row.get("arm_count") != count:
                     return  # somebody else has begun an arming since
-                noted = self._noted(row, self._call(row, f"{count}.{number}", patience))
+                noted = self._noted(row, self._call(unit, row, f"{count}.{number}", patience))
                 unit.put(SCHEDULES, noted)
                 try:
                     unit.commit()
@@ -181,12 +182,12 @@ class Armer:
 
     # --- the call ---
 
-    def _call(self, row: Item, count: str, patience: float) -> _Taken | _Refused:
+    def _call(self, unit: Unit, row: Item, count: str, patience: float) -> _Taken | _Refused:
         now = self._clock.now()
-        schedule = schedule_of_row(row)
+        schedule = with_calendar(schedule_of_row(row), unit)
         try:
             request = translate(schedule, now, self.wiring)
-        except Invalid as error:  # its zone has left the tz database
+        except Invalid as error:  # its zone has left the tz database, or its calendar is gone
             return self._failed(row, error.message)
         if request is None and "armed_at" not in row and row["arm_count"] == 1:
             return _Taken(now, holds=False, look_at=_look_at(schedule, now, now))

@@ -33,6 +33,7 @@ from rez_agent.aws.arming import (
 )
 from rez_agent.aws.bucket import TokenBucket
 from rez_agent.aws.bundle import AwsPorts
+from rez_agent.aws.calendars import with_calendar
 from rez_agent.aws.engine import DELIVERED_WITHIN
 from rez_agent.aws.items import instant_or_none, stamp
 from rez_agent.aws.logs import log
@@ -186,6 +187,8 @@ class Reconcile:
     def _row(self, the_pass: Pass, row: Item) -> None:
         summary = the_pass.listed.pop(row["id"], None)
         schedule = schedule_of_row(row)
+        if schedule.definition.calendar is not None:
+            schedule = self._run(partial(_with_calendar, schedule=schedule))
         span = _accounted_for(schedule, the_pass.since, the_pass.until)
         if span is not None:
             the_pass.mended["made_good"] += self._make_good(schedule, *span)
@@ -208,7 +211,8 @@ class Reconcile:
             return "orphaned" if summary is not None and _is_over(schedule, now) else None
         if summary is None:
             return "missing"
-        if summary.state == request["State"] and _unchanged(row, summary.modified):
+        changed = not _unchanged(row, summary.modified) or schedule.moves
+        if summary.state == request["State"] and not changed:
             return None
         return self._drift(row, request)
 
@@ -274,6 +278,10 @@ class Reconcile:
         else:
             the_pass.mended["orphaned"] += 1
             log.warning("reconcile_mended", action="reconcile_mended", kind="orphaned", schedule_id=name)
+
+
+def _with_calendar(ports: AwsPorts, *, schedule: Schedule) -> Schedule:
+    return with_calendar(schedule, ports.unit)
 
 
 def _page(ports: AwsPorts, *, after: Key | None, limit: int) -> tuple[list[Item], Key | None]:

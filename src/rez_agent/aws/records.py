@@ -44,12 +44,12 @@ class DynamoRecords:
 
     def get(self, kind: str, key: str, now: datetime) -> Record | None:
         """The record, unless it has expired."""
-        item = self._unit.get(RECORDS, _pk(kind), key)
+        item = self._unit.get(RECORDS, pk_of(kind), key)
         return None if item is None else self._record(kind, item, now)
 
     def put(self, record: Record) -> None:
         """Keep it."""
-        pk, before = _pk(record.kind), self._unit.get(RECORDS, _pk(record.kind), record.key)
+        pk, before = pk_of(record.kind), self._unit.get(RECORDS, pk_of(record.kind), record.key)
         owner = f"{pk}#{record.key}"
         if before is not None and "value_blob" in before:
             self._blobs.drop(owner)
@@ -68,17 +68,17 @@ class DynamoRecords:
 
     def delete(self, kind: str, key: str) -> bool:
         """Whether there was one."""
-        before = self._unit.get(RECORDS, _pk(kind), key)
+        before = self._unit.get(RECORDS, pk_of(kind), key)
         if before is None:
             return False
         if "value_blob" in before:
-            self._blobs.drop(f"{_pk(kind)}#{key}")
-        self._unit.delete(RECORDS, _pk(kind), key)
+            self._blobs.drop(f"{pk_of(kind)}#{key}")
+        self._unit.delete(RECORDS, pk_of(kind), key)
         return True
 
     def list(self, kind: str, now: datetime) -> list[Record]:
         """All of a kind that have not expired, by key."""
-        pk = _pk(kind)
+        pk = pk_of(kind)
         read = self._unit.query(
             RECORDS, KeyConditionExpression="pk = :pk", values={":pk": pk}, ConsistentRead=True
         )
@@ -165,7 +165,8 @@ def fits(text: str) -> bool:
     return len(text) <= INLINE_BYTES // 4 or len(text.encode()) <= INLINE_BYTES
 
 
-def _pk(kind: str) -> str:
+def pk_of(kind: str) -> str:
+    """The hash key of the records of a kind."""
     return f"record#{kind}"
 
 

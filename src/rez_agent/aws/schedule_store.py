@@ -16,6 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from rez_agent.aws.blobs import S3Blobs
+from rez_agent.aws.calendars import heeding, note_use, with_calendar
 from rez_agent.aws.changes import expire_changes
 from rez_agent.aws.items import (
     ENGINE_ATTRIBUTES,
@@ -28,6 +29,7 @@ from rez_agent.aws.items import (
     schedule_from,
     schedule_item,
     stamp,
+    stamp_or_none,
     ttl_at,
 )
 from rez_agent.aws.keeping import TOMBSTONE_KEPT
@@ -38,7 +40,7 @@ from rez_agent.aws.unit import Unit
 from rez_agent.aws.wire import Item
 from rez_agent.domain.errors import Conflict, Invalid, RevisionConflict
 from rez_agent.domain.instants import from_seconds, to_seconds
-from rez_agent.domain.schedule import Schedule, ScheduleDefinition, ScheduleStatus
+from rez_agent.domain.schedule import ClosedDay, Schedule, ScheduleDefinition, ScheduleStatus
 from rez_agent.ports import Clock, Page, ScheduleQuery
 from rez_agent.usecases.commands import name_taken
 
@@ -81,6 +83,7 @@ class DynamoSchedules:
         if schedule.living:
             self._take_name(schedule)
             self._count(schedule, 1)
+            note_use(self._unit, schedule.id, None, schedule.definition.calendar)
         self._unit.put(SCHEDULES, item | self._lagging(needed=_wakes(schedule)))
 
     def replace(self, schedule: Schedule, before: Schedule) -> None:
@@ -98,6 +101,8 @@ class DynamoSchedules:
         item |= self._lagging(needed=known or _wakes(schedule))
         if not schedule.living:
             item |= self._buried(schedule, present)
+        heeded = before.definition.calendar if before.living else None
+        note_use(self._unit, schedule.id, heeded, schedule.definition.calendar if schedule.living else None)
         self._unit.put(SCHEDULES, item)
 
     def get(self, schedule_id: str) -> Schedule | None:
@@ -133,13 +138,25 @@ class DynamoSchedules:
         keys = [(_living_of(owner), str(shard)) for shard in range(SHARDS)]
         return sum(int(item["living"]) for item in self._unit.get_all(RECORDS, keys).values())
 
+    def heeding(self, calendar: str, closed: ClosedDay, after: str | None, limit: int) -> tuple[str, ...]:
+        """Ids of the living schedules that heed the calendar in this way."""
+        return heeding(self._unit, calendar, closed, after, limit)
+
+    def reschedule(self, schedule: Schedule) -> None:
+        """Keep what comes next for a schedule."""
+        row = self._row(schedule.id)
+        if row is not None and row["revision"] == schedule.revision:
+            following = stamp_or_none(schedule.next_run)
+            finished = stamp_or_none(schedule.finished_at)
+            self._unit.put(SCHEDULES, {**row, "next_run": following, "finished_at": finished})
+
     def list(self, query: ScheduleQuery) -> Page[Schedule]:
         """A page. It shows what the indexes have taken up: a change of the last moment may be missing."""
         return ScheduleList(
             self._unit,
             query,
             read=self._schedule,
-            skim=lambda item: as_of(schedule_from(item, _nothing), self._clock.now()),
+            skim=lambda item: self._as_of(schedule_from(item, _nothing)),
             living=self.living,
             now=self._clock.now(),
             gathered=self._gathered,
@@ -150,7 +167,10 @@ class DynamoSchedules:
         return None if item is None or expired(item, self._clock.now()) else item
 
     def _schedule(self, item: Item) -> Schedule:
-        return as_of(schedule_from(item, self._blobs.text), self._clock.now())
+        return self._as_of(schedule_from(item, self._blobs.text))
+
+    def _as_of(self, schedule: Schedule) -> Schedule:
+        return as_of(with_calendar(schedule, self._unit), self._clock.now())
 
     def _kept_payload(self, schedule: Schedule) -> Item:
         """The payload's text for the row, or the reference of the blob that holds it."""

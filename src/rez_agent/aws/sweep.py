@@ -27,6 +27,7 @@ from rez_agent.aws.arming import (
     told_within,
 )
 from rez_agent.aws.bundle import AwsPorts
+from rez_agent.aws.calendars import with_calendar
 from rez_agent.aws.items import PENDING, UNARMED, instant, stamp
 from rez_agent.aws.logs import log
 from rez_agent.aws.metrics import AwsMetrics
@@ -42,6 +43,7 @@ from rez_agent.ports import Clock
 from rez_agent.usecases.alerting import look as look_for_alerts
 from rez_agent.usecases.applying import resume
 from rez_agent.usecases.auditing import broken
+from rez_agent.usecases.calendars import follow
 from rez_agent.usecases.firing import make_good
 
 T = TypeVar("T")
@@ -121,10 +123,11 @@ class Sweep:
             _Step("commands", _pending, _publish_command),
             _Step("alerts", _unsent, _publish_alert),
         )
-        turns = len(steps) + 1
+        turns = len(steps) + 2
         mended = {
             step.name: self._all(step, self._share(turns - number)) for number, step in enumerate(steps)
         }
+        self._until_done("calendars", follow, self._share(2))
         self._look_for_alerts(self._share(1))
         return mended
 
@@ -153,6 +156,17 @@ class Sweep:
             self._metrics.count(SWEEP_MENDED, mended)
             log.info("sweep_mended", action="sweep_mended", step=step.name, count=mended)
         return mended
+
+    def _until_done(
+        self, name: str, use_case: Callable[[AwsPorts], bool], in_time: Callable[[], bool]
+    ) -> None:
+        """Run a use case for as long as it says that there is more."""
+        try:
+            while in_time() and self._run(use_case):
+                pass
+        except Exception as error:  # noqa: BLE001 - told, and tried again in a minute
+            self._metrics.count(SWEEP_FAILURES)
+            log.exception("sweep_failed", action="sweep_failed", step=name, error=str(error))
 
     def _look_for_alerts(self, in_time: Callable[[], bool]) -> None:
         """Look at what became true for the rules of alerting, last: the other steps may have noted some."""
@@ -190,7 +204,7 @@ def look(ports: AwsPorts, armer: Armer, schedule_id: str, now: datetime) -> bool
     row = ports.unit.get(SCHEDULES, schedule_id)
     if row is None or "unarmed" not in row or is_being_armed(row, now):
         return False
-    schedule = schedule_of_row(row)
+    schedule = with_calendar(schedule_of_row(row), ports.unit)
     if schedule.pause is not None and schedule.pause.until is not None and schedule.pause.until <= now:
         _end_pause(ports, row, schedule.pause.until, now)
         return True

@@ -49,8 +49,9 @@ def translate(schedule: Schedule, now: datetime, wiring: Wiring) -> Request | No
     """The whole of what EventBridge is to hold for ``schedule`` from ``now`` on; None for nothing.
 
     A paused schedule is disabled, or, where the pause ends by itself, a one-time schedule for its end. A rate
-    starts at the next point of its grid, which is its first occurrence there, as AWS says. Occurrences up to
-    ``now`` are never asked for: AWS does not promise them.
+    starts at the next point of its grid, which is its first occurrence there, as AWS says. Where a calendar
+    moves what is due, it is a one-time schedule for the next occurrence, and is asked for anew after each.
+    Occurrences up to ``now`` are never asked for: AWS does not promise them.
 
     Raises Invalid for an active schedule whose time zone has left the tz database.
     """
@@ -68,6 +69,9 @@ def translate(schedule: Schedule, now: datetime, wiring: Wiring) -> Request | No
     following = schedule.occurrences.next_epoch(to_seconds(now))
     if following is None:
         return None
+    if schedule.moves:  # EventBridge knows no calendar: it is asked for one occurrence at a time
+        times, completion = _once(from_seconds(following)), "NONE"
+        return _request(schedule, wiring, times, enabled=schedule.pause is None, completion=completion)
     times = _times(schedule.definition, from_seconds(following), now)
     completion = "DELETE" if times["ScheduleExpression"].startswith("at(") else "NONE"
     return _request(schedule, wiring, times, enabled=schedule.pause is None, completion=completion)

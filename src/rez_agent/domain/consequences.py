@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rez_agent.domain.calendar import Calendar
 from rez_agent.domain.changes import Difference, definition_differences
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition, occurrences_of
@@ -63,20 +64,23 @@ def consequences(
     after: ScheduleDefinition,
     now: datetime,
     *,
+    calendar: Calendar | None = None,
     at_most: int = COMPARED_AT_MOST,
     horizon: timedelta = HORIZON,
 ) -> Consequences:
-    """What becomes of ``schedule`` if ``after`` is put in place of its definition ``now``.
+    """What becomes of ``schedule`` if ``after``, which names ``calendar``, is put in place of its definition
+    ``now``. One more than are compared are looked for on each side, to know whether there are.
 
     The occurrences are those that come after the second of ``now``, whatever the schedule's state: a pause
     keeps all of them from firing. Raises Invalid where ``after`` can't be evaluated.
     """
     last = now + horizon
     try:
-        old = _times(schedule.definition, schedule.created_date, now, last, at_most)
+        old = schedule.occurrences.between(now, last, at_most + 1)
     except Invalid:
         old = None
-    new = _times(after, schedule.created_date, now, last, at_most)
+    moved = occurrences_of(after, created=schedule.created_date, calendar=calendar)
+    new = moved.between(now, last, at_most + 1)
     sides = [side for side in (old, new) if side is not None]
     cut = any(len(side) > at_most for side in sides)
     until = min([side[at_most - 1] for side in sides if len(side) > at_most], default=last)
@@ -87,13 +91,6 @@ def consequences(
         cut=cut,
         unread=old is None,
     )
-
-
-def _times(
-    definition: ScheduleDefinition, created: datetime, now: datetime, last: datetime, at_most: int
-) -> list[datetime]:
-    """The coming occurrences, one more than are compared, to know whether there are."""
-    return occurrences_of(definition, created=created).between(now, last, at_most + 1)
 
 
 def _compared(old: Sequence[datetime], new: Sequence[datetime], until: datetime) -> tuple[Coming, ...]:

@@ -200,6 +200,13 @@ class Schedule:
         return occurrences_of(self.definition, created=self.created_date, calendar=self.calendar)
 
     @property
+    def moves(self) -> bool:
+        """Whether its calendar moves what is due: an engine that knows no calendars can't keep time by its
+        expression then."""
+        use = self.definition.calendar
+        return use is not None and use.moves
+
+    @property
     def deletes_itself(self) -> bool:
         """Whether it is deleted once nothing is left and nothing is in flight."""
         return self.definition.policies.on_completion is OnCompletion.DELETE

@@ -19,17 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from rez_agent.domain.due import NOTHING_IN_FLIGHT, InFlight, Owed, Passed, owed
+from rez_agent.domain.calendar_due import owed_on_open_days
+from rez_agent.domain.due import NOTHING_IN_FLIGHT, InFlight, Owed, Skip, owed
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.execution import Cause, Reason, window_share
 from rez_agent.domain.expression import Occurrences, parse
 from rez_agent.domain.instants import compact, from_ms, from_seconds, to_ms
 from rez_agent.domain.policies import MISSED_AFTER_SECONDS, Overlap, Policies
-from rez_agent.domain.schedule import Schedule, ScheduleDefinition
+from rez_agent.domain.schedule import CalendarUse, Schedule, ScheduleDefinition, heeding
 from rez_agent.local.alert_facts import note_late
+from rez_agent.local.calendars import calendar_used
 from rez_agent.local.changes import SqliteChanges
 from rez_agent.local.ledger import in_flight_of
-from rez_agent.local.rows import Row, dumps, fetch, ms_or_none, policies_from, wake_of
+from rez_agent.local.rows import Row, dumps, extras_from, fetch, ms_or_none, policies_from, wake_of
 from rez_agent.local.schedule_store import SqliteSchedules
 from rez_agent.local.signals import Signals
 from rez_agent.usecases.applying import resume
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 BATCH = 1_000
 """Schedules taken in one transaction, at most."""
 
-_DUE_COLUMNS = "seq, id, expression, timezone, starts, ends, created, policies, next_run, status"
+_DUE_COLUMNS = "seq, id, expression, timezone, starts, ends, created, policies, next_run, status, extras"
 _ON_TIME = f"""
 SELECT {_DUE_COLUMNS} FROM schedules WHERE wake_at IS NOT NULL AND wake_at <= ?1 AND wake_at > ?2
 ORDER BY wake_at LIMIT ?3
@@ -154,12 +156,12 @@ def fire(connection: apsw.Connection, rows: Sequence[Row], at: int, signals: Sig
     moves: list[tuple[int, int | None]] = []
     for row in rows:
         try:
-            decided = _owed(row, at, busy.get(row[1], NOTHING_IN_FLIGHT))
+            decided = _owed(connection, row, at, busy.get(row[1], NOTHING_IN_FLIGHT))
         except Invalid as error:  # the zone has left the tz database
             _break(connection, row, error.message, at)
             continue
         _add_fires(fires, row, decided, at)
-        skips += [_skip_row(row, skip.passed, skip.reason) for skip in decided.skips]
+        skips += [_skip_row(row, skip) for skip in decided.skips]
         moves.append((row[0], None if decided.next_run is None else decided.next_run * 1000))
     connection.execute(_FIRE, (dumps(fires), at))
     if skips:
@@ -193,11 +195,35 @@ def _overlap(row: Row) -> Overlap:
     return Overlap.ALLOW if row[2].startswith("at(") else Overlap.SKIP
 
 
-def _owed(row: Row, at: int, in_flight: InFlight) -> Owed:
+def _owed(connection: apsw.Connection, row: Row, at: int, in_flight: InFlight) -> Owed:
+    if row[10] != "{}":
+        use = extras_from(row[10]).calendar
+        if use is not None:
+            return _owed_by_calendar(connection, row, at, in_flight, use)
     policies = policies_from(row[7])
     created = row[6] // 1000 if row[2].startswith("rate(") else None
     return owed(
         _occurrences(row[2], row[3], row[4], row[5], created),
+        cursor=row[8] // 1000,
+        now=at // 1000,
+        catch_up=policies.catch_up,
+        overlap=_overlap(row),
+        in_flight=in_flight,
+    )
+
+
+def _owed_by_calendar(
+    connection: apsw.Connection, row: Row, at: int, in_flight: InFlight, use: CalendarUse
+) -> Owed:
+    """The same for a schedule that heeds a calendar. Raises Invalid where that is gone."""
+    policies = policies_from(row[7])
+    created = row[6] // 1000 if row[2].startswith("rate(") else None
+    calendar = calendar_used(connection, use)
+    occurrences = heeding(_occurrences(row[2], row[3], row[4], row[5], created), use, calendar)
+    assert calendar is not None  # else there are no occurrences
+    return owed_on_open_days(
+        occurrences,
+        calendar,
         cursor=row[8] // 1000,
         now=at // 1000,
         catch_up=policies.catch_up,
@@ -248,14 +274,15 @@ def _share(identity: str, policies: Policies) -> int:
     return window_share(identity, policies.flexible_window_minutes * 60_000)
 
 
-def _skip_row(row: Row, passed: Passed, reason: Reason) -> list[Any]:
+def _skip_row(row: Row, skip: Skip) -> list[Any]:
+    passed, reason = skip.passed, skip.reason
     many = passed.count > 1
     return [
         row[0],
         f"{row[1]}_{_compact(passed.first)}",
         passed.first * 1000,
         reason.value,
-        DETAILS.get(reason),
+        skip.detail or DETAILS.get(reason),
         passed.last * 1000 if many else None,
         passed.count if many else None,
     ]

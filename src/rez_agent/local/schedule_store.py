@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import apsw
 
 from rez_agent.domain.errors import Conflict, RevisionConflict
 from rez_agent.domain.instants import to_ms
-from rez_agent.domain.schedule import INLINE_PAYLOAD_BYTES, Schedule
+from rez_agent.domain.schedule import INLINE_PAYLOAD_BYTES, ClosedDay, Schedule
 from rez_agent.local.blobs import SqliteBlobs
+from rez_agent.local.calendars import calendar_used
 from rez_agent.local.rows import (
     SCHEDULE_COLUMNS,
     Row,
@@ -38,6 +40,13 @@ _UPDATE = (
     f"UPDATE schedules SET ({_KEPT}) = ({', '.join(f'?{n + 1}' for n in range(_COUNT))}) "  # noqa: S608
     f"WHERE id = ?1 AND revision = ?{_COUNT + 1}"
 )
+
+_HEEDING = (
+    "SELECT id FROM schedules INDEXED BY schedules_calendar WHERE extras <> '{}' AND status <> 'deleted' "
+    "AND extras ->> '$.calendar.name' = ? AND extras ->> '$.calendar.closed' = ? AND id > ? "
+    "ORDER BY id LIMIT ?"
+)
+_RESCHEDULE = "UPDATE schedules SET next_run = ?, wake_at = ?, finished = ? WHERE id = ? AND revision = ?"
 
 
 class SqliteSchedules:
@@ -106,6 +115,22 @@ class SqliteSchedules:
             return int(row[0])
         return 0
 
+    def heeding(self, calendar: str, closed: ClosedDay, after: str | None, limit: int) -> tuple[str, ...]:
+        """Ids of the living schedules that heed the calendar in this way."""
+        values = (calendar, closed.value, after or "", limit)
+        return tuple(row[0] for row in self._connection.execute(_HEEDING, values))
+
+    def reschedule(self, schedule: Schedule) -> None:
+        """Keep what comes next for a schedule."""
+        values = (
+            ms_or_none(schedule.next_run),
+            ms_or_none(wake_of(schedule)),
+            ms_or_none(schedule.finished_at),
+            schedule.id,
+            schedule.revision,
+        )
+        self._connection.execute(_RESCHEDULE, values)
+
     def list(self, query: ScheduleQuery) -> Page[Schedule]:
         """A page."""
         return self._list.page(query)
@@ -150,7 +175,10 @@ class SqliteSchedules:
 
     def _schedule(self, row: Row) -> Schedule:
         payload = row[13] if row[13] is not None else self._blobs.get(row[14]).decode()
-        return schedule_from(row, payload)
+        schedule = schedule_from(row, payload)
+        if schedule.definition.calendar is None:
+            return schedule
+        return replace(schedule, calendar=calendar_used(self._connection, schedule.definition.calendar))
 
     def _keep_revision(self, before: Schedule, after: Schedule) -> None:
         document = definition_document(before.definition)

@@ -251,4 +251,11 @@ CREATE TABLE alert_schedules (
 CREATE INDEX alert_schedules_alert ON alert_schedules (alert);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS, CHANGES, REPLAYS, COUNTS, ALERTS)
+CALENDARS = """
+-- Who heeds a calendar: only what asks for something unusual is in it.
+CREATE INDEX schedules_calendar
+    ON schedules (extras ->> '$.calendar.name', extras ->> '$.calendar.closed', id)
+    WHERE extras <> '{}' AND status <> 'deleted';
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, EXTRAS, CHANGES, REPLAYS, COUNTS, ALERTS, CALENDARS)

@@ -21,6 +21,7 @@ from rez_agent.local.keeping import Kept
 from rez_agent.local.queue import recover
 from rez_agent.local.rows import dumps, fetch
 from rez_agent.usecases.applying import complete
+from rez_agent.usecases.calendars import follow
 
 SLICE = 500
 """Rows forgotten in one transaction, at most, of each kind."""
@@ -57,6 +58,7 @@ class Sweep:
         connection, at = ports.connection, to_ms(now)
         recover(connection, now, all_leases=False, signals=ports.signals)
         steps: tuple[Callable[[], int], ...] = (
+            lambda: SLICE if follow(ports) else 0,
             lambda: _delete_completed(ports, now),
             lambda: _forget_oldest(connection, at - _ms(self._kept.ledger)),
             lambda: _forget_overfull(connection, self._kept.per_schedule),

@@ -26,6 +26,7 @@ from rez_agent.domain.policies import Overlap
 from rez_agent.domain.schedule import Pause, Schedule, ScheduleStatus, TargetType, created
 from rez_agent.ports import ExecutionQuery, Ports
 from rez_agent.usecases.auditing import asked_change, completed, ended_pause
+from rez_agent.usecases.calendars import calendar_used
 from rez_agent.usecases.callers import Caller, execution_for, schedule_for
 from rez_agent.usecases.changes import merged_definition
 from rez_agent.usecases.checking import checked_definition, checked_payload
@@ -58,12 +59,16 @@ def apply(ports: Ports, message: Message) -> Message:
     return done
 
 
-def _create(ports: Ports, message: Message, _now: datetime) -> Result:
+def _create(ports: Ports, message: Message, now: datetime) -> Result:
     definition = message.checked
     if definition is None:
         document = message.request.schedule or {}
         definition, _ = checked_definition(
-            document, now=message.created_date, actions=ports.actions, engine=ports.engine
+            document,
+            now=message.created_date,
+            actions=ports.actions,
+            engine=ports.engine,
+            records=ports.records,
         )
     schedule = created(
         definition,
@@ -71,6 +76,7 @@ def _create(ports: Ports, message: Message, _now: datetime) -> Result:
         created_by=message.created_by,
         now=message.created_date,
         target=ports.actions.target(definition.target_type, definition.payload),
+        calendar=calendar_used(ports.records, definition.calendar, now),
     )
     ports.schedules.add(schedule)
     ports.engine.arm(schedule)
@@ -84,10 +90,12 @@ def _update(ports: Ports, message: Message, now: datetime) -> Result:
         now=message.created_date,
         actions=ports.actions,
         engine=ports.engine,
+        records=ports.records,
         expression_before=before.definition.schedule_expression,
     )
     target = ports.actions.target(definition.target_type, definition.payload)
-    after = before.updated(definition, message.created_date, target=target)
+    calendar = calendar_used(ports.records, definition.calendar, now)
+    after = before.updated(definition, message.created_date, target=target, calendar=calendar)
     if after.pause is not None:
         after = replace(after, pause=replace(after.pause, since=now))
     ports.schedules.replace(after, before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +11,9 @@ from pydantic_core import to_json
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import parse
 from rez_agent.domain.reading import read
-from rez_agent.domain.schedule import CONDITION_AT_MOST, ScheduleDefinition, TargetType
-from rez_agent.ports import Actions, Engine
+from rez_agent.domain.schedule import CONDITION_AT_MOST, CalendarUse, ScheduleDefinition, TargetType
+from rez_agent.ports import Actions, Engine, Records
+from rez_agent.usecases.calendars import calendar_used
 
 _TARGET_TYPES = frozenset(TargetType)
 
@@ -27,13 +28,15 @@ def checked_definition(
     now: datetime,
     actions: Actions,
     engine: Engine,
+    records: Records | None,
     expression_before: str | None = None,
 ) -> tuple[ScheduleDefinition, list[Problem]]:
     """The definition that ``document`` says, and warnings about it.
 
     Raises :class:`Invalid` with all problems: of the shape, the expression, the zone, the payload, the
-    condition, and what ``engine`` can't keep time for. An ``at`` in the past is refused, since nothing
-    would ever fire, unless it is ``expression_before``: an edit may leave a spent expression as it stands.
+    condition, what ``engine`` can't keep time for, and a calendar that ``records`` do not hold (None where
+    the document names none). An ``at`` in the past is refused, since nothing would ever fire, unless it is
+    ``expression_before``: an edit may leave a spent expression as it stands.
     """
     problems: list[Problem] = []
     definition: ScheduleDefinition | None = None
@@ -45,6 +48,8 @@ def checked_definition(
     if definition is not None and not problems:
         problems += engine.check(definition)
     problems += _payload_problems(document, actions) + _condition_problems(document, actions)
+    if definition is not None and definition.calendar is not None and records is not None:
+        problems += _calendar_problems(definition.calendar, records, now)
     if problems or definition is None:
         raise Invalid.of(problems)
     return definition, warnings
@@ -81,6 +86,14 @@ def _condition_problems(document: Mapping[str, Any], actions: Actions) -> list[P
         return []  # there is none, or the shape's own problem says so
     payload = payload if isinstance(payload, dict) else {}
     return [problem.under("/condition") for problem in actions.check_condition(condition.strip(), payload)]
+
+
+def _calendar_problems(use: CalendarUse, records: Records, now: datetime) -> Sequence[Problem]:
+    try:
+        calendar_used(records, use, now)
+    except Invalid as error:
+        return error.problems
+    return ()
 
 
 def _payload_problems(document: Mapping[str, Any], actions: Actions) -> list[Problem]:

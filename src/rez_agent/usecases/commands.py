@@ -131,7 +131,7 @@ def _checked_create(
     ports: Ports, caller: Caller, request: ScheduleCreationRequest, now: datetime, quota: int
 ) -> _Checked:
     definition, warnings = checked_definition(
-        request.schedule or {}, now=now, actions=ports.actions, engine=ports.engine
+        request.schedule or {}, now=now, actions=ports.actions, engine=ports.engine, records=ports.records
     )
     if request.schedule_id is not None and _SCHEDULE_ID.fullmatch(request.schedule_id) is None:
         raise Invalid(_UNFIT_ID, problems=[Problem("invalid_value", _UNFIT_ID, "/schedule_id")])
@@ -152,6 +152,7 @@ def _checked_update(
         now=now,
         actions=ports.actions,
         engine=ports.engine,
+        records=ports.records,
         expression_before=schedule.definition.schedule_expression,
     )
     return warnings

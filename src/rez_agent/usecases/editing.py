@@ -10,6 +10,7 @@ from rez_agent.domain.consequences import Consequences, Fate, consequences
 from rez_agent.domain.errors import Problem
 from rez_agent.domain.schedule import Schedule, ScheduleDefinition
 from rez_agent.ports import Ports
+from rez_agent.usecases.calendars import calendar_used
 from rez_agent.usecases.callers import Caller, schedule_for
 from rez_agent.usecases.changes import merged_definition
 from rez_agent.usecases.checking import checked_definition
@@ -46,6 +47,9 @@ def edit(ports: Ports, caller: Caller, request: ScheduleCreationRequest) -> Edit
         now=now,
         actions=ports.actions,
         engine=ports.engine,
+        records=ports.records,
         expression_before=schedule.definition.schedule_expression,
     )
-    return Edit(schedule, after, consequences(schedule, after, now), tuple(warnings))
+    calendar = calendar_used(ports.records, after.calendar, now)
+    found = consequences(schedule, after, now, calendar=calendar)
+    return Edit(schedule, after, found, tuple(warnings))

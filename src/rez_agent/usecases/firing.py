@@ -10,17 +10,31 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rez_agent.domain.due import NOTHING_IN_FLIGHT, Fire, InFlight, Instants, Skip, owed, under_overlap
+from rez_agent.domain.calendar_due import skip_closed
+from rez_agent.domain.calendar_times import LocalDays, OnDays
+from rez_agent.domain.due import (
+    NOTHING_IN_FLIGHT,
+    Fire,
+    InFlight,
+    Instants,
+    Passed,
+    Skip,
+    Times,
+    owed,
+    under_overlap,
+)
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, execution_id
 from rez_agent.domain.expression import Occurrences
 from rez_agent.domain.instants import from_seconds, to_seconds
 from rez_agent.domain.policies import MISSED_AFTER_SECONDS, CatchUp, CatchUpMode, Overlap
 from rez_agent.domain.schedule import Schedule
+from rez_agent.domain.timelines import EARLIEST
 from rez_agent.ports import ExecutionQuery, Ledger, Ports, Topic
 from rez_agent.usecases.applying import resume
 from rez_agent.usecases.entries import DETAILS, due_execution, skipped_execution
@@ -77,15 +91,19 @@ def fire(ports: Ports, schedule_id: str, due: datetime, revision: int, *, ends_p
         return _again(ports.topic, known)
     if schedule.pause is not None and due > schedule.pause.since:
         return _while_paused(ports, schedule, due)
-    current = revision >= schedule.revision and not ends_pause
+    current = revision >= schedule.revision and not ends_pause and not schedule.moves
     expected = _expects(schedule, due)
-    if not current and not expected and (ends_pause or due > schedule.updated_date):
+    if not current and not expected and (ends_pause or due > _changed(schedule)):
+        if schedule.moves and not ends_pause and schedule.pause is None:
+            ports.engine.arm(_past(schedule, due))  # it was armed for what is no occurrence any more
         return Firing.STALE
     late = to_seconds(now) - to_seconds(due) >= _late_after(schedule)
     if (late or not current) and _stands_in_a_span(ports.ledger, schedule_id, due):
         return Firing.KNOWN
     cause = Cause.ENGINE_ONLY if current and not expected else None
     written = _decide(ports.ledger, ports.topic, schedule, [to_seconds(due)], now=now, cause=cause)
+    if schedule.moves:
+        ports.engine.arm(_past(schedule, due))
     return Firing.QUEUED if written[0].status is ExecutionStatus.QUEUED else Firing.SKIPPED
 
 
@@ -176,7 +194,7 @@ def _decide(
         fires = [replace(fired, cause=cause) for fired in fires]
     queued = [due_execution(schedule, fired, now) for fired in fires]
     skipped = [
-        skipped_execution(schedule, skip.passed, skip.reason, now, detail=DETAILS[skip.reason])
+        skipped_execution(schedule, skip.passed, skip.reason, now, detail=skip.detail or DETAILS[skip.reason])
         for skip in skips
     ]
     ledger.add(queued + skipped)
@@ -188,6 +206,7 @@ def _owed(
     schedule: Schedule, missing: Sequence[int], now: int, in_flight: InFlight
 ) -> tuple[list[Fire], list[Skip]]:
     """What is owed for ``missing`` alone. Late is what the flexible window can't account for."""
+    missing, closed = _on_closed_days(schedule, missing)
     split = bisect_right(missing, now - _late_after(schedule))
     late, on_time = missing[:split], [Fire(instant) for instant in missing[split:]]
     catch_up = schedule.definition.policies.catch_up
@@ -200,7 +219,39 @@ def _owed(
         in_flight,
         all_made_good=catch_up.mode is CatchUpMode.ALL,
     )
-    return allowed, skips + forbidden
+    return allowed, skips + forbidden + closed
+
+
+def _on_closed_days(schedule: Schedule, missing: Sequence[int]) -> tuple[Sequence[int], list[Skip]]:
+    """Those of ``missing`` on days that are open; and one entry for the others."""
+    calendar = schedule.calendar
+    if schedule.definition.calendar is None or calendar is None:
+        return missing, []
+    try:
+        occurrences = schedule.occurrences
+    except Invalid:  # its zone has left the tz database
+        return missing, []
+    days = LocalDays(occurrences.expression.zone)
+    closed = [each for each in missing if calendar.is_closed(days.of(each))]
+    if not closed:
+        return missing, []
+    left = set(closed)
+    passed = Passed(closed[0], closed[-1], len(closed))
+    return [each for each in missing if each not in left], [skip_closed(occurrences, calendar, passed)]
+
+
+def _changed(schedule: Schedule) -> datetime:
+    """When its occurrences became what they are."""
+    if schedule.calendar is None or not schedule.moves:
+        return schedule.updated_date
+    return max(schedule.updated_date, schedule.calendar.changed)
+
+
+def _past(schedule: Schedule, due: datetime) -> Schedule:
+    """The schedule with what comes after ``due`` as its next occurrence."""
+    with suppress(Invalid):  # its calendar is gone: the engine finds that too
+        return replace(schedule, next_run=schedule.occurrences.next_after(due))
+    return schedule
 
 
 def _late_after(schedule: Schedule) -> int:
@@ -210,10 +261,18 @@ def _late_after(schedule: Schedule) -> int:
 def _overtaken(schedule: Schedule, instant: int, now: int) -> bool:
     """Whether a later occurrence has come, which is then the latest."""
     try:
-        following = schedule.occurrences.next_epoch(instant)
+        following = _open_times(schedule, now).next_epoch(instant)
     except Invalid:
         return False
     return following is not None and following <= now
+
+
+def _open_times(schedule: Schedule, now: int) -> Times:
+    """The occurrences that are executed: a calendar's closed days have none."""
+    occurrences, calendar = schedule.occurrences, schedule.calendar
+    if calendar is None:
+        return occurrences
+    return OnDays(occurrences, calendar, closed=False, low=EARLIEST, high=now)
 
 
 def _made_good(late: Sequence[int], now: int, catch_up: CatchUp) -> tuple[list[Fire], list[Skip]]:

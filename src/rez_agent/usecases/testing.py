@@ -49,7 +49,7 @@ def checked_test(
         "tags": [TEST_TAG],
         "policies": {"retry": {"max_attempts": 0}, "on_completion": "delete"},
     }
-    return checked_definition(tested, now=now, actions=actions, engine=engine)[0]
+    return checked_definition(tested, now=now, actions=actions, engine=engine, records=None)[0]
 
 
 def apply_test(ports: Ports, message: Message, now: datetime) -> dict[str, Any]:

@@ -70,6 +70,16 @@ CODES: dict[str, Code] = {
     ),
     "invalid_key_name": Code("The key's name is unfit", _MEND),
     "unsupported": Code("This host can't keep what is asked", "The text says which host or setting can."),
+    "unknown_calendar": Code(
+        "There is no calendar so named", "The text names the nearest; /api/calendars lists all."
+    ),
+    "unknown_country": Code(
+        "The holidays of the country are not known", "Name it by ISO 3166, or list its days yourself."
+    ),
+    "unknown_subdivision": Code("The country has no such subdivision", "The text names those that it has."),
+    "unknown_category": Code("The country has no such holidays", "The text names the categories it has."),
+    "invalid_ics": Code("The text is no ICS file of whole days", "The text says what can't be read."),
+    "calendar_too_large": Code("The calendar names too many days", "Leave out what is long past."),
     "unsupported_by_engine": Code(
         "The host's engine can't keep time for this", "Write it as the text proposes."
     ),
@@ -117,6 +127,9 @@ CODES: dict[str, Code] = {
     "unknown_target_type": Code("The target type is not known", "web_action, notification or custom."),
     # who asks
     "unauthenticated": Code("A key is needed", "Send Authorization: Bearer rez_..., or X-API-Key."),
+    "not_your_calendar": Code(
+        "The calendar is somebody else's", "Ask its owner or an admin, or make one of your own."
+    ),
     "forbidden": Code("The key does not reach this", "Use a key of the scope that the text names."),
     "forbidden_host": Code("The request names another host", "Use localhost, or create a key."),
     "cross_site": Code("The request comes from another site", "Create a key, and send it."),
@@ -127,6 +140,7 @@ CODES: dict[str, Code] = {
     "quota_exceeded": Code("Too many schedules", "Delete some, or ask for a larger quota."),
     # what there is, and what state it is in
     "not_found": Code("There is no such thing", "It may be another owner's, which is never told."),
+    "calendar_not_found": Code("There is no such calendar", "GET /api/calendars lists those there are."),
     "schedule_not_found": Code("There is no such schedule", "It may be deleted, or another owner's."),
     "schedule_pending": Code("The schedule is being created", _WAIT),
     "execution_not_found": Code("There is no such execution", "The ledger is kept for 90 days."),
@@ -146,6 +160,11 @@ CODES: dict[str, Code] = {
     "schedule_exists": Code("The id is in use", "Ids are never used again: create without one."),
     "schedule_deleted": Code("The schedule is deleted", "Create a new one."),
     "not_paused": Code("The schedule is not paused", "There is nothing to resume."),
+    "calendar_exists": Code("A calendar has that name", "Choose another name, or change that calendar."),
+    "calendar_in_use": Code(
+        "Schedules heed the calendar", "Take it from their definitions first, or empty its days."
+    ),
+    "too_many_calendars": Code("There are as many calendars as allowed", "Delete one first."),
     "not_replayable": Code(
         "The execution can't be replayed",
         "Only one that has ended can, and that stands for one occurrence: else wait, or backfill.",
