@@ -93,7 +93,7 @@ def create_calendar(
         raise Conflict(text, code="too_many_calendars")
     if found is None:
         text = "An ICS calendar needs the file's text."
-        raise Invalid(text, problems=[Problem("required", text, "/source/text")])
+        raise Invalid(text, problems=[Problem("missing_field", text, "/source/text")])
     kept = _kept(definition, found, name=name, owner=caller.name, created=now, now=now, revision=1)
     _keep(ports, kept)
     return kept

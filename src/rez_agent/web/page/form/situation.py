@@ -155,6 +155,7 @@ def problems_of(ports: Ports, form: Situation, draft: Draft) -> tuple[FieldProbl
             now=form.now,
             actions=ports.actions,
             engine=ports.engine,
+            records=ports.records,
             expression_before=before,
         )
     except Invalid as error:
