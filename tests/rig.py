@@ -30,6 +30,7 @@ from rez_agent.usecases.alerting import look as look_for_alerts
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
 from rez_agent.usecases.processing import conclude
+from tests.domain.calendars import calendar_of
 from tests.fakes import NOON, OK, FakeClock, FakeRandom, ScriptedActions
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ def schedule_of(name: str = "report", **changes: Any) -> Schedule:
         created_by=own.get("created_by", "ann"),
         now=own.get("now", NOON),
         target=str(definition.payload.get("target", "target")),
+        calendar=None if definition.calendar is None else calendar_of(name=definition.calendar.name),
     )
 
 
