@@ -122,7 +122,7 @@ def test_errors_are_told_together_and_lead_to_their_fields(tab: Tab) -> None:
     expect(summary).to_be_focused()
     expect(summary).to_contain_text("3 things to mend")
     expect(page.get_by_label("Tries after a failed one")).to_have_value("many")
-    summary.get_by_role("link", name="'url' is required.").click()
+    summary.get_by_role("link", name="URL is required.").click()
     expect(page.get_by_label("URL", exact=True)).to_be_focused()
     assert_accessible(page)
 
@@ -210,7 +210,7 @@ def test_without_a_script_the_form_is_sent_and_shown_again(program: Program, ope
     page.goto("/schedules/new")
     page.get_by_label("Name", exact=True).fill("plain")
     page.get_by_role("button", name="Create schedule").click()
-    assert page.locator("#http_url-error").inner_text().endswith("'url' is required.")
+    assert page.locator("#http_url-error").inner_text().endswith("URL is required.")
     assert page.get_by_label("Name", exact=True).input_value() == "plain"
     page.get_by_role("radio", name="Notification").check(force=True)
     page.get_by_label("Message").fill("hello")

@@ -273,6 +273,20 @@ def test_a_problem_is_placed_at_the_field_that_caused_it(
     assert (found.field, found.message, found.code) == (field, "text", "code")
 
 
+def test_a_problem_calls_its_field_as_the_page_does() -> None:
+    problems = [
+        Problem("wrong_type", "'max_attempts' must be a whole number.", "/policies/retry/max_attempts"),
+        Problem("missing_field", "'url' is required.", "/payload/url"),
+        Problem("invalid_value", "'x' of 'url' is odd.", "/payload/url"),
+    ]
+    told = [found.message for found in placed(problems, {"kind": "http"}, OFFERED)]
+    assert told == [
+        "Tries after a failed one must be a whole number.",
+        "URL is required.",
+        "'x' of 'url' is odd.",
+    ]
+
+
 def test_a_number_that_is_none_is_left_for_the_check_to_refuse() -> None:
     draft = draft_of(new_values(name="x", retry_attempts="many", window=""), OFFERED)
     assert draft.document["policies"]["retry"]["max_attempts"] == "many"

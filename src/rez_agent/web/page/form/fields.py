@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rez_agent.domain.action import Offered
@@ -50,6 +50,25 @@ POLICY_FIELDS = {
     "/policies/on_completion": "on_completion",
 }
 """The policies, and their fields."""
+
+LABELS = {
+    "name": "Name",
+    "http_url": "URL",
+    "http_timeout": "Timeout",
+    "http_success": "Success",
+    "note_title": "Title",
+    "note_message": "Message",
+    "retry_attempts": "Tries after a failed one",
+    "retry_age": "Give up after",
+    "retry_least": "Wait at least",
+    "retry_most": "Wait at most",
+    "catch_up": "Missed while down",
+    "catch_up_window": "Missed for at most",
+    "overlap": "Due while one runs",
+    "window": "Flexible window",
+    "on_completion": "When nothing is left",
+}
+"""What the page calls the fields of which the checks speak by the name of their member."""
 
 _PLAIN = {
     "/name": "name",
@@ -321,7 +340,15 @@ def rebased(
 
 def placed(problems: Iterable[Problem], values: Values, offered: Offered) -> tuple[FieldProblem, ...]:
     """The problems of a definition, each at the field that caused it."""
-    return tuple(of_problem(problem, _field_of(problem.pointer, values, offered)) for problem in problems)
+    return tuple(_placed(problem, _field_of(problem.pointer, values, offered)) for problem in problems)
+
+
+def _placed(problem: Problem, field: str) -> FieldProblem:
+    """The problem at ``field``, which it calls as the page does."""
+    member, label = problem.pointer.rpartition("/")[2], LABELS.get(field)
+    if label is not None and problem.message.startswith(f"'{member}' "):
+        problem = replace(problem, message=label + problem.message[len(member) + 2 :])
+    return of_problem(problem, field)
 
 
 def _field_of(pointer: str, values: Values, offered: Offered) -> str:

@@ -18,7 +18,7 @@ from rez_agent.usecases.history import Entry
 from rez_agent.web.errors import status_of_name
 from rez_agent.web.operations import Api
 from rez_agent.web.page.form import showing, target, when
-from rez_agent.web.page.form.fields import Draft, new_values, placed
+from rez_agent.web.page.form.fields import LABELS, Draft, new_values, placed
 from rez_agent.web.page.form.situation import (
     Outlook,
     Situation,
@@ -177,6 +177,7 @@ def context_of(form: Situation, found: Outlook) -> dict[str, Any]:
         "moves": showing.moves_of(found.edit, own_zone, form.now) if found.edit else None,
         "differences": showing.difference_text,
         "choices": target,
+        "labels": LABELS,
         "whens": when,
     }
 

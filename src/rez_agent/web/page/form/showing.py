@@ -191,9 +191,10 @@ def phases_of(lengths: Sequence[tuple[str, float | None]]) -> list[Phase]:
     """Lengths in ms side by side in one bar; each that happened can be seen."""
     happened = [(name, max(0.0, length)) for name, length in lengths if length is not None]
     whole = sum(length for _, length in happened) or 1.0
+    widths = [max(2.0, length / whole * BAR) for _, length in happened]
     phases, x = [], 0.0
-    for name, length in happened:
-        width = max(2.0, length / whole * (BAR - 2 * len(happened)))
+    for (name, length), wide in zip(happened, widths, strict=True):
+        width = wide * BAR / sum(widths)
         phases.append(Phase(name, length, round(x, 1), round(width, 1)))
         x += width
     return phases
