@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,38 @@ def document(answer: dict[str, Any]) -> Any:
 
 
 # --- the web API ---
+
+
+def test_the_page_is_served_behind_the_gateway_as_text_with_cookies_for_https_alone(served: Serving) -> None:
+    api = Api(served)
+    shown = api.ask("GET", "/schedules", headers={"accept": "text/html"})
+    assert (shown["statusCode"], shown["isBase64Encoded"]) == (200, False)
+    assert shown["body"].startswith("<!doctype html>")
+    (cookie,) = shown["cookies"]
+    assert cookie.startswith("rez_visitor=")
+    assert "; secure" in cookie.lower()
+    for name in ("page.css", "page.js", "icon.svg"):
+        found = re.search(rf'"(/static/[^"]+/{name})"', shown["body"])
+        assert found
+        file = api.ask("GET", found[1])
+        assert (file["statusCode"], file["isBase64Encoded"]) == (200, False)
+
+
+def test_a_form_of_the_page_arrives_through_the_gateway(served: Serving) -> None:
+    api = Api(served)
+    shown = api.ask("GET", "/schedules", headers={"accept": "text/html"})
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown["body"])
+    assert token
+    headers = {
+        "cookie": shown["cookies"][0].partition(";")[0],
+        "content-type": "application/x-www-form-urlencoded",
+        "origin": f"https://{request('GET', '/')['headers']['host']}",
+        "sec-fetch-site": "same-origin",
+    }
+    made = api.ask("POST", "/schedules/first", f"csrf={token[1]}", headers=headers, in_base_64=True)
+    assert made["statusCode"] == 303
+    listed = api.ask("GET", "/schedules", headers={"accept": "text/html"})
+    assert "heartbeat" in listed["body"]
 
 
 def test_a_schedule_is_accepted_and_then_read(served: Serving) -> None:

@@ -174,6 +174,19 @@ print(create_app(None, settings=WebSettings(), registry=CollectorRegistry()).ope
     assert world.run("webapi", code).startswith("3.")
 
 
+def test_the_web_api_carries_the_page_and_imports_what_renders_it_late(world: World) -> None:
+    code = """
+import rez_agent.aws.lambdas.webapi
+print("jinja2" in sys.modules)
+from rez_agent.web.page import statics
+from rez_agent.web.page.environment import environment
+for name in environment().list_templates():
+    environment().get_template(name)
+print(len(environment().list_templates()) > 10, statics.url("vendor/htmx.min.js").startswith("/static/"))
+"""
+    assert world.run("webapi", code).split() == ["False", "True", "True"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_function_has_the_zones_of_its_own_database(world: World, name: str) -> None:
     code = """

@@ -23,7 +23,7 @@ CREATED_AT_ONCE = 45
 """Schedules of a batch in one use case: with what goes with each, no more than one transaction of DynamoDB
 holds (100 items), so each is whole."""
 
-TEXT = ["text/", "application/json", "application/problem+json"]
+TEXT = ["text/", "application/json", "application/problem+json", "image/svg+xml"]
 """Media types that are answered as they are; everything else goes through API Gateway in base 64."""
 
 
