@@ -135,7 +135,7 @@ class Narrator:
 
     def _story(self, client: Client, ends: float) -> None:
         self._until_it_answers(client)
-        self._voice.say(f"the server is ready at {client.url}, the target at {self._target}")
+        self._voice.say(f"the server and its page are ready at {client.url}, the target at {self._target}")
         names = self._create(client)
         story = Story(names)
         hinted = False
@@ -178,7 +178,7 @@ def hints(url: str, schedule_id: str) -> list[str]:
     program = _program()
     return [
         "",
-        "While this runs, try in another terminal:",
+        f"While this runs, open {url}/ in a browser, or try in another terminal:",
         f"  curl -s {url}/api/schedules",
         f"  curl -s '{url}/api/executions?limit=3'",
         f"  curl -s -X POST {url}/api/schedules/{schedule_id}/run",

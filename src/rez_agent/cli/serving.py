@@ -128,7 +128,8 @@ def _ready(session: Session, url: str, settings: Any) -> None:
     lines = [f"rez-agent serves {url}  (data in {settings.data_dir}; Ctrl-C stops it)"]
     if settings.on_loopback:
         lines += [
-            f'Try: rez-agent create first "rate(1 minute)" --http https://example.com/{_elsewhere(url)}'
+            f"Open {url}/ in a browser, or try:",
+            f'  rez-agent create first "rate(1 minute)" --http https://example.com/{_elsewhere(url)}',
         ]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
