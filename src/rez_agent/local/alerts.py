@@ -55,7 +55,8 @@ WHERE id >= ?1 || '_' AND id < ?1 || '`' AND id <> ?2 AND status = 'succeeded' A
     AND finished <= ?3 AND cause <> 'test'
 ORDER BY id DESC LIMIT ?4
 """
-OF_EACH_TARGET = 20
+TARGETS_AT_ONCE = 1_000
+OF_EACH_TARGET = 5
 """Executions of one target that wait too long: so many are looked at."""
 
 
@@ -83,7 +84,7 @@ class SqliteAlerts:
         """What the engine has not come to, and what waits in a queue."""
         at = to_ms(before)
         rows = [(row[0], row[1], ENGINE, row[2]) for row in fetch(self._connection, _UNFIRED, (at, limit))]
-        for (target,) in fetch(self._connection, _TARGETS, (limit,)):
+        for (target,) in fetch(self._connection, _TARGETS, (TARGETS_AT_ONCE,)):
             rows += fetch(self._connection, _UNSTARTED, (target, at, OF_EACH_TARGET))
         return tuple(Overdue(row[0], row[1], row[2], from_ms(row[3])) for row in rows)
 

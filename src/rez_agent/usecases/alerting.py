@@ -27,6 +27,9 @@ LOOKED_AT_ONCE = 20
 FAILING_AT_ONCE = 100
 """Of an open alert's schedules so many are looked at each time, in turn."""
 
+SEEN_AGAIN = alerts.SETTLED / 4
+"""What is overdue still is noted again after so long: often enough for the alert to stay open."""
+
 SPARE = 20
 """Executions that are looked at beyond those that a rule counts."""
 
@@ -63,6 +66,7 @@ class _Look:
         self._rules: dict[str, list[AlertRule]] = {}
         self._schedules: dict[str, Schedule | None] = {}
         self._alerts: dict[tuple[str, str], Alert] = {}
+        self._read: dict[tuple[str, str], Alert | None] = {}
         self._durations: dict[str, tuple[int, ...]] = {}
         self._owed: list[tuple[tuple[str, str], Phase, int]] = []
 
@@ -91,9 +95,17 @@ class _Look:
         for one in overdue:
             waited = self._now - one.due_at
             for rule in self._watching(one.owner, one.schedule_id, (AlertKind.MISSED,)):
-                if waited >= timedelta(seconds=rule.definition.grace_seconds):
+                late = waited >= timedelta(seconds=rule.definition.grace_seconds)
+                if late and not self._knows(rule, one):
                     text = f"It was due {spoken(waited.total_seconds())} ago and has not started."
                     self._see(rule, Sighting(one.subject, one.schedule_id, None, text))
+
+    def _knows(self, rule: AlertRule, one: Overdue) -> bool:
+        """Whether that was seen a moment ago: what waits long is seen at every look."""
+        alert = self._last((rule.key, one.subject))
+        if alert is None or not alert.open or one.schedule_id not in alert.failing:
+            return False
+        return self._now - alert.updated_at < SEEN_AGAIN
 
     def _rules_about(self, fact: Fact) -> list[AlertRule]:
         one = fact.execution
@@ -188,12 +200,18 @@ class _Look:
 
     def _see(self, rule: AlertRule, sighting: Sighting) -> None:
         place = (rule.key, sighting.subject)
-        if place not in self._alerts:
-            last = self._ports.alerts.last(*place)
-            if last is not None:
-                self._alerts[place] = last
-        before = self._alerts.get(place)
+        before = self._last(place)
+        if before is not None:
+            self._alerts[place] = before
         self._take(place, alerts.sighted(rule, before, sighting, self._now, self._new_id))
+
+    def _last(self, place: tuple[str, str]) -> Alert | None:
+        """The last alert of a rule about a subject, as this look has it."""
+        if place in self._alerts:
+            return self._alerts[place]
+        if place not in self._read:
+            self._read[place] = self._ports.alerts.last(*place)
+        return self._read[place]
 
     def _take(self, place: tuple[str, str], step: Step) -> None:
         before = self._alerts.get(place)
