@@ -218,7 +218,9 @@ def test_what_is_wrong_with_the_parameters_points_at_them(
 def test_each_template_that_ships_makes_a_right_schedule_with_its_examples(name: str) -> None:
     template = gallery()[name]
     document = templates.definition_from(template, template.sample)
-    definition, _ = checked_definition(document, now=NOON, actions=ACTIONS, engine=ParticularEngine())
+    definition, _ = checked_definition(
+        document, now=NOON, actions=ACTIONS, engine=ParticularEngine(), records=None
+    )
     assert definition.template is not None
     assert definition.template.name == name
     assert f"template:{name}" in definition.tags

@@ -173,7 +173,9 @@ def _sample_problems(ports: Ports, template: Template, now: datetime) -> list[Pr
         return []
     try:
         document = definition_from(template, sample)
-        checked_definition(document, now=now, actions=ports.actions, engine=ports.engine)
+        checked_definition(
+            document, now=now, actions=ports.actions, engine=ports.engine, records=ports.records
+        )
     except Invalid as error:
         wrong = [one for one in error.problems if one.code != "schedule_in_past"]
         return [one if one.pointer.startswith("/parameters") else one.under("/definition") for one in wrong]

@@ -173,7 +173,13 @@ def tried(ports: Ports, name: str, asked: UseRequest) -> Document:
         return _tried(None, Preview(), error.problems)
     problems: tuple[Problem, ...] = ()
     try:
-        checked_definition(document, now=ports.clock.now(), actions=ports.actions, engine=ports.engine)
+        checked_definition(
+            document,
+            now=ports.clock.now(),
+            actions=ports.actions,
+            engine=ports.engine,
+            records=ports.records,
+        )
     except Invalid as error:
         problems = tuple(of_the_parameters(template, error.problems, asked.name, asked.overrides))
     return _tried(document, _when(document, ports), problems)
