@@ -112,6 +112,9 @@ def furnish(house: House) -> None:
     for name, count in runs.items():
         for _ in range(count):
             house.change(name, "run")
+    later = {"schedule_expression": "cron(20 10 ? * MON-FRI *)", "tags": ["team"]}
+    path = f"/api/schedules/{house.ids['stand-up']}?reason=everybody+sleeps+longer"
+    assert house.program.ask("PATCH", path, later, WAITED).status == 200
     house.change(
         "nightly-backup",
         "pause",
@@ -149,6 +152,8 @@ def _of_runs(house: House) -> list[tuple[str, str]]:
         ("detail-paused", f"/schedules/{house.ids['nightly-backup']}"),
         ("detail-upcoming", f"{page}?tab=upcoming"),
         ("detail-settings", f"{page}?tab=settings"),
+        ("detail-changes", f"/schedules/{house.ids['stand-up']}?tab=changes"),
+        ("why", f"/schedules/{house.ids['nightly-backup']}/why?at=2098-06-01T02:30"),
         ("run", f"/executions/{house.runs('crm-push')[0]['id']}"),
         ("runs", "/executions"),
         ("week", "/week?timezone=Europe/Berlin"),

@@ -12,21 +12,20 @@ from typing import Any
 import pytest
 
 from rez_agent.domain.action import Outcome
+from rez_agent.domain.calendar_definition import CalendarDefinition, Found
 from rez_agent.domain.command import Message, ScheduleCreationRequest
-from rez_agent.domain.due import Passed
 from rez_agent.domain.execution import Reason
-from rez_agent.domain.instants import to_seconds
 from rez_agent.domain.schedule import Schedule
 from rez_agent.domain.verdicts import Verdict
 from rez_agent.ports import Ports
 from rez_agent.usecases.applying import apply
+from rez_agent.usecases.calendars import create_calendar
 from rez_agent.usecases.callers import Caller
-from rez_agent.usecases.entries import skipped_execution
 from rez_agent.usecases.why import Answer, why_for
 from rez_agent.web.audit import why_document
 from rez_agent.web.audit_models import WhyShape
 from tests.contract.hosts import STEPPED, SteppedHost
-from tests.fakes import FAILED, NOON, OK, REFUSED
+from tests.fakes import FAILED, OK, REFUSED
 from tests.rig import definition_of
 
 ROOT = Caller("root", admin=True)
@@ -316,20 +315,6 @@ def it_could_not_be_tried_in_time(world: World) -> Answer:
     return world.why("13:00")
 
 
-def _entry(world: World, reason: Reason, detail: str) -> None:
-    """An entry of the ledger as the one who decides about ``reason`` writes it."""
-
-    def write(ports: Ports) -> None:
-        schedule = ports.schedules.get("sch_1")
-        assert schedule is not None
-        due = to_seconds(NOON + HOUR)
-        ports.ledger.add(
-            [skipped_execution(schedule, Passed(due, due, 1), reason, ports.clock.now(), detail=detail)]
-        )
-
-    world.host.ask(write)
-
-
 @situation("skipped", "for the condition was false (runs_today = 3)", reason="condition")
 def its_condition_was_false(world: World) -> Answer:
     world.create(condition="runs_today < 3")
@@ -350,12 +335,52 @@ def its_condition_can_not_be_judged(world: World) -> Answer:
     return world.why("13:00")
 
 
-@situation("skipped", "by its calendar: at: Whit Monday", reason="calendar")
+def _calendar(world: World, *closed: str) -> None:
+    """The calendar ``at``, in which these days are closed."""
+    days = CalendarDefinition.model_validate({"closed": {text[:10]: text[11:] for text in closed}})
+    world.host.ask(lambda ports: create_calendar(ports, Caller("ann"), "at", days, Found({})))
+
+
+@situation("skipped", "2026-06-02 is closed in calendar 'at': Republic Day", reason="calendar")
 def its_calendar_closes_the_day(world: World) -> Answer:
-    world.create(end="2026-06-01T13:30:00Z")
-    world.to("13:00")
-    _entry(world, Reason.CALENDAR, "at: Whit Monday")
-    return world.why("13:00")
+    _calendar(world, "2026-06-02 Republic Day")
+    world.create(schedule_expression="cron(0 9 * * ? *)", calendar="at")
+    world.live("2026-06-03T12:00:00Z")
+    return world.why("2026-06-02T09:00")
+
+
+@situation("skipped", "It will be skipped by its calendar: 2026-06-02 is closed in calendar 'at'")
+def its_calendar_will_close_the_day(world: World) -> Answer:
+    _calendar(world, "2026-06-02 Republic Day")
+    world.create(schedule_expression="cron(0 9 * * ? *)", calendar="at")
+    return world.why("2026-06-02T09:00")
+
+
+@situation(
+    "moved", "Its calendar moved it to 09:00 on 4 June 2026 in UTC", "Republic Day", "It ran and succeeded"
+)
+def its_calendar_moved_it_to_another_day(world: World) -> Answer:
+    _calendar(world, "2026-06-02 Republic Day", "2026-06-03 Bridge day")
+    world.create(schedule_expression="cron(0 9 2 * ? *)", calendar={"name": "at", "closed": "next"})
+    world.live("2026-06-05T12:00:00Z")
+    return world.why("2026-06-02T09:00")
+
+
+@situation("succeeded", "It ran and succeeded", notes=("moved it here from 09:00 on 2 June 2026 in UTC",))
+def its_calendar_moved_it_here(world: World) -> Answer:
+    _calendar(world, "2026-06-02 Republic Day", "2026-06-03 Bridge day")
+    world.create(schedule_expression="cron(0 9 2 * ? *)", calendar={"name": "at", "closed": "next"})
+    world.live("2026-06-05T12:00:00Z")
+    return world.why("2026-06-04T09:00")
+
+
+@situation("moved", "Its calendar moved it to 09:00 on 3 June 2026", "It ran", notes=("ann changed it",))
+def it_heeded_a_calendar_then_that_it_does_not_heed_now(world: World) -> Answer:
+    _calendar(world, "2026-06-02 Republic Day")
+    world.create(schedule_expression="cron(0 9 2 * ? *)", calendar={"name": "at", "closed": "next"})
+    world.live("2026-06-05T12:00:00Z")
+    world.command("update", patch={"calendar": None, "schedule_expression": "cron(0 9 1 * ? *)"})
+    return world.why("2026-06-02T09:00")
 
 
 # --- it was paused ---

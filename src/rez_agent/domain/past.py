@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from rez_agent.domain.calendar import Calendar
 from rez_agent.domain.changes import Change, ChangeAction, as_it_was, without_a_gap
 from rez_agent.domain.instants import to_seconds
 from rez_agent.domain.schedule import Schedule, ScheduleStatus
+
+_NONE: Mapping[str, Calendar] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,13 @@ class Stretch:
 
 class Past:
     """The past of ``schedule``, as far back as ``changes``, newest first, go: those made since a time, and
-    some before it."""
+    some before it. ``calendars`` are those that it heeded, by name, as they are now."""
 
-    def __init__(self, schedule: Schedule, changes: Sequence[Change]) -> None:
+    def __init__(
+        self, schedule: Schedule, changes: Sequence[Change], calendars: Mapping[str, Calendar] = _NONE
+    ) -> None:
         self.schedule = schedule
+        self._calendars = calendars
         self.created = to_seconds(schedule.created_date)
         self.changes = tuple(changes)
         self.stretches = tuple(self._stretches())
@@ -35,8 +42,16 @@ class Past:
         schedule = self.schedule
         for change in self.changes:
             yield Stretch(change.counts_from, schedule, change)
-            schedule = as_it_was(schedule, [change])
+            schedule = self._heeding(as_it_was(schedule, [change]))
         yield Stretch(self.created, schedule, None)
+
+    def _heeding(self, schedule: Schedule) -> Schedule:
+        """The schedule with the calendar that its definition names."""
+        use = schedule.definition.calendar
+        present = schedule.calendar.name if schedule.calendar is not None else None
+        if use is None or use.name == present:
+            return schedule
+        return replace(schedule, calendar=self._calendars.get(use.name))
 
     def at(self, second: int) -> Stretch:
         """What it was when an occurrence at ``second`` was decided about."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from rez_agent.domain.asked import Asked
+from rez_agent.domain.calendar import Calendar
 from rez_agent.domain.changes import Change
 from rez_agent.domain.execution import Execution
 from rez_agent.domain.schedule import Schedule
@@ -33,6 +35,7 @@ class Verdict(StrEnum):
     DELETED = "deleted"
     ERROR = "error"
     DOES_NOT_EXIST = "does_not_exist"
+    MOVED = "moved"
     SECOND_PASS = "second_pass"  # noqa: S105 - of the clock
     BEFORE_START = "before_start"
     AFTER_END = "after_end"
@@ -49,13 +52,15 @@ class Facts:
     """What is known. ``changes``: those since the time in question, newest first, and before it back to the
     last update.
     ``entries``: of the ledger, newest first: whatever is scheduled near, and what came last before. What was
-    written before ``kept_since`` may have been forgotten."""
+    written before ``kept_since`` may have been forgotten. ``calendars``: those that the schedule heeds or
+    heeded, by name, as they are now."""
 
     schedule: Schedule
     now: datetime
     changes: tuple[Change, ...]
     entries: tuple[Execution, ...]
     kept_since: datetime
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

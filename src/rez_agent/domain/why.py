@@ -8,10 +8,12 @@ deleted, was not due, was paused; or it was due and nothing was recorded, which 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rez_agent.domain.asked import Asked
+from rez_agent.domain.calendar_times import MovedOccurrences
 from rez_agent.domain.changes import Change
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason, execution_id
@@ -20,7 +22,7 @@ from rez_agent.domain.past import Past, Stretch
 from rez_agent.domain.schedule import Pause, Schedule, ScheduleStatus
 from rez_agent.domain.telling import Wording, execution_sentence, short, skipped_sentence
 from rez_agent.domain.verdicts import Facts, Verdict, Why
-from rez_agent.domain.why_not import edits, swallowed, why_not_due
+from rez_agent.domain.why_not import closed_day, edits, swallowed, why_not_due
 from rez_agent.domain.zones import Zone, zone
 
 NEAR = timedelta(minutes=10)
@@ -46,7 +48,7 @@ class _Answering:
     def __init__(self, facts: Facts, asked: Asked) -> None:
         self._facts = facts
         self._asked = asked
-        self._past = Past(facts.schedule, facts.changes)
+        self._past = Past(facts.schedule, facts.changes, facts.calendars)
         self._words = Wording(zone_of(facts.schedule), ahead=asked.first > to_seconds(facts.now))
         try:
             self._due, self._then = self._past.first_due(asked.first, asked.last)
@@ -142,6 +144,9 @@ class _Answering:
         return self._coming(then, due) if due > now else self._unrecorded(then, due)
 
     def _coming(self, then: Schedule, due: int) -> Why:
+        closed = closed_day(then, due)
+        if closed is not None:
+            return self._why(Verdict.SKIPPED, f"It will be skipped by its calendar: {closed}.")
         ends = None if then.pause is None else then.pause.until
         until = f" The schedule is paused until {self._words.instant(ends)}." if ends is not None else ""
         window = then.definition.policies.flexible_window_minutes
@@ -214,8 +219,9 @@ class _Answering:
     # --- what belongs to every answer ---
 
     def _notes(self, found: Why) -> Iterator[str]:
-        if found.occurrence is not None and found.verdict is not Verdict.DOES_NOT_EXIST:
+        if found.occurrence is not None and found.verdict not in (Verdict.DOES_NOT_EXIST, Verdict.MOVED):
             yield from _clock_note(found.then, found.occurrence)
+            yield from self._moved_here(found.then, to_seconds(found.occurrence))
         for each in found.near:
             told = {Cause.RUN: "run", Cause.BACKFILL: "backfill"}.get(each.cause, "replay")
             yield f"A {told} was asked for at {self._words.instant(each.created_date)}: {short(each)}."
@@ -230,6 +236,14 @@ class _Answering:
             yield from edits(self._past, found.then, self._words)
         if found.verdict is not Verdict.UNKNOWN and not self._past.known_at(self._asked.first):
             yield _NOT_KNOWN
+
+    def _moved_here(self, then: Schedule, due: int) -> Iterator[str]:
+        """Which occurrences the calendar moved to this one."""
+        with suppress(Invalid):
+            occurrences = then.occurrences
+            for each in occurrences.moved_from(due) if isinstance(occurrences, MovedOccurrences) else ():
+                at = self._words.instant(each)
+                yield f"Its calendar moved it here from {at}: {closed_day(then, each)}."
 
     def _near(self, found: Why) -> Iterator[Execution]:
         low, high = from_seconds(self._asked.first) - NEAR, from_seconds(self._asked.last) + NEAR

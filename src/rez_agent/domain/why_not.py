@@ -8,6 +8,8 @@ from datetime import datetime
 from itertools import pairwise
 
 from rez_agent.domain.asked import Asked
+from rez_agent.domain.calendar import date_of
+from rez_agent.domain.calendar_times import LocalDays, MovedOccurrences
 from rez_agent.domain.changes import Change
 from rez_agent.domain.clock_notes import clock, date
 from rez_agent.domain.cron import Cron
@@ -43,8 +45,8 @@ _MONTHS = [
 
 @dataclass(frozen=True, slots=True)
 class NotDue:
-    """Why it was not due; the change that explains it, where it is one; and for a second pass the occurrence
-    at the first."""
+    """Why it was not due; the change that explains it, where it is one; and the occurrence that took its
+    place, where there is one."""
 
     verdict: Verdict
     sentence: str
@@ -58,6 +60,7 @@ def why_not_due(past: Past, then: Stretch, asked: Asked, words: Wording) -> NotD
     schedule = then.schedule
     return (
         swallowed(schedule, asked)
+        or _moved(schedule, asked, words)
         or _second_pass(schedule, asked, words)
         or _beyond_its_dates(schedule, asked, words)
         or _edited(past, then, asked, words)
@@ -90,6 +93,34 @@ def swallowed(schedule: Schedule, asked: Asked) -> NotDue | None:
     )
 
 
+def elsewhere(schedule: Schedule, asked: Asked) -> int | None:
+    """The occurrence that took the place of the time asked about: the first pass of a time that came twice,
+    or where a calendar moved it; None where there is none, or nobody can say."""
+    try:
+        found = moved_to(schedule, asked)
+        first = first_pass(schedule, asked)
+        return defined(schedule, first.first, first.last) if found is None and first is not None else found
+    except Invalid:
+        return None
+
+
+def moved_to(schedule: Schedule, asked: Asked) -> int | None:
+    """Where the schedule's calendar moves what its expression has at the time asked about, if it does."""
+    occurrences = schedule.occurrences
+    if not isinstance(occurrences, MovedOccurrences):
+        return None
+    due = occurrences.nominal.next_epoch(asked.first - 1)
+    return None if due is None or due > asked.last else occurrences.moved_to(due)
+
+
+def closed_day(schedule: Schedule, second: int) -> str | None:
+    """That the schedule's calendar closes the day of ``second``, and why; None where it is open."""
+    if schedule.calendar is None or schedule.definition.calendar is None:
+        return None
+    day = LocalDays(schedule.definition.expression.zone).of(second)
+    return schedule.calendar.sentence(date_of(day))
+
+
 def first_pass(schedule: Schedule, asked: Asked) -> Asked | None:
     """The time at which a clock that was set back in between had shown the same before; None where it was
     shown once. Raises Invalid where the zone has left the tz database."""
@@ -112,6 +143,15 @@ def edits(past: Past, then: Schedule, words: Wording) -> Iterator[str]:
     ]
     by = f" {_told(later[-1], words)}." if later else ""
     yield f"Its expression was {_expression(then)} then.{by}"
+
+
+def _moved(schedule: Schedule, asked: Asked, words: Wording) -> NotDue | None:
+    landed = moved_to(schedule, asked)
+    if landed is None:
+        return None
+    why = closed_day(schedule, asked.first) or "its day is closed"
+    text = f"Its calendar {'moves' if words.ahead else 'moved'} it to {words.instant(landed)}: {why}."
+    return NotDue(Verdict.MOVED, text, occurrence=landed)
 
 
 def _second_pass(schedule: Schedule, asked: Asked, words: Wording) -> NotDue | None:

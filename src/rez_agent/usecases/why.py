@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rez_agent.domain.asked import Asked, read_asked
+from rez_agent.domain.calendar import Calendar
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import Execution, execution_id
 from rez_agent.domain.instants import from_seconds
-from rez_agent.domain.past import defined
+from rez_agent.domain.past import Past
 from rez_agent.domain.schedule import Schedule, ScheduleStatus
 from rez_agent.domain.verdicts import Facts, Verdict, Why
 from rez_agent.domain.why import NEAR, why, zone_of
-from rez_agent.domain.why_not import first_pass
+from rez_agent.domain.why_not import elsewhere
 from rez_agent.ports import ExecutionQuery, Ports, ScheduleQuery
+from rez_agent.usecases.calendars import calendar_used
 from rez_agent.usecases.callers import Caller, known_schedule
 
 AROUND_AT_MOST = 200
@@ -46,32 +48,45 @@ def why_for(ports: Ports, caller: Caller, schedule_id: str, at: str) -> Answer:
     schedule = known_schedule(ports, caller, schedule_id)
     now = ports.clock.now()
     asked = read_asked(at, zone_of(schedule), now)
+    changes = ports.changes.back_to(schedule.id, asked.at)
+    calendars = _calendars(ports, Past(schedule, changes), now)
+    then = Past(schedule, changes, calendars).at(asked.first).schedule
     facts = Facts(
         schedule,
         now,
-        changes=ports.changes.back_to(schedule.id, asked.at),
-        entries=tuple(_entries(ports, schedule, asked)),
+        changes=changes,
+        entries=tuple(_entries(ports, schedule, asked, elsewhere(then, asked))),
         kept_since=ports.ledger.kept_since(schedule, now),
+        calendars=calendars,
     )
     found = why(facts, asked)
     others = _namesakes(ports, schedule, asked) if found.verdict is Verdict.NOT_CREATED else ()
     return Answer(schedule, found, tuple(others))
 
 
-def _entries(ports: Ports, schedule: Schedule, asked: Asked) -> Iterator[Execution]:
-    """What is scheduled near, newest first, then what came last before; and what became of the first pass,
-    where the clock showed the time twice."""
+def _calendars(ports: Ports, past: Past, now: datetime) -> dict[str, Calendar]:
+    """The calendars that the schedule heeds or heeded, as far as they are there still."""
+    found = {}
+    uses = {stretch.schedule.definition.calendar for stretch in past.stretches}
+    for use in uses:
+        with suppress(Invalid):  # it is gone
+            calendar = calendar_used(ports.records, use, now)
+            if calendar is not None:
+                found[calendar.name] = calendar
+    return found
+
+
+def _entries(ports: Ports, schedule: Schedule, asked: Asked, other: int | None) -> Iterator[Execution]:
+    """What is scheduled near, newest first, then what came last before; and what became of the ``other``
+    occurrence that took the place of the time asked about."""
     low, high = asked.at - NEAR, from_seconds(asked.last) + NEAR + _SECOND
     around = ExecutionQuery(schedule_id=schedule.id, since=low, until=high, limit=AROUND_AT_MOST)
     before = ExecutionQuery(schedule_id=schedule.id, until=low, limit=BEFORE_AT_MOST)
     for query in (around, before):
         yield from ports.ledger.list(query).items
-    with suppress(Invalid):  # its zone has left the tz database
-        first = first_pass(schedule, asked)
-        due = None if first is None else defined(schedule, first.first, first.last)
-        entry = None if due is None else ports.ledger.get(execution_id(schedule.id, from_seconds(due)))
-        if entry is not None:
-            yield entry
+    entry = None if other is None else ports.ledger.get(execution_id(schedule.id, from_seconds(other)))
+    if entry is not None:
+        yield entry
 
 
 def _namesakes(ports: Ports, schedule: Schedule, asked: Asked) -> Iterator[Schedule]:

@@ -47,6 +47,7 @@ _VERDICTS = {
     Verdict.NOT_CREATED: ("deleted", "Did not exist yet"),
     Verdict.DELETED: ("deleted", "Was deleted"),
     Verdict.DOES_NOT_EXIST: ("skipped", "The time does not exist"),
+    Verdict.MOVED: ("skipped", "Moved by its calendar"),
     Verdict.SECOND_PASS: ("skipped", "Ran at the first pass"),
     Verdict.BEFORE_START: ("finished", "Before its start"),
     Verdict.AFTER_END: ("finished", "After its end"),
