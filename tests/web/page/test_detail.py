@@ -149,7 +149,10 @@ def test_a_name_that_the_shell_would_read_is_quoted() -> None:
     assert "rez-agent show 'two words; rm' " not in command_snippet("two words; rm", "sch_1")
     assert "rez-agent show 'two words; rm'" in command_snippet("two words; rm", "sch_1")
     assert "rez-agent show sch_1" in command_snippet("--all", "sch_1")
-    assert "http://x/api/schedules/sch_1/run" in curl_snippet("http://x", "sch_1")
+    assert "curl -X POST http://x/api/schedules/sch_1/run" in curl_snippet(
+        "http://x", "sch_1", with_key=False
+    )
+    assert "$REZ_KEY" in curl_snippet("http://x", "sch_1", with_key=True)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,11 @@ def test_a_name_that_the_shell_would_read_is_quoted() -> None:
     [
         ({}, ("tried again up to 3 times", "the newest is run", "the next is skipped", "at once", "stays")),
         ({"retry": {"max_attempts": 0}}, ("is not tried again",)),
-        ({"retry": {"max_attempts": 1}}, ("up to 1 time,",)),
+        ({"retry": {"max_attempts": 1}}, ("up to 1 time, after a random wait of up to 10.0 s", "than 1 h.")),
+        (
+            {"retry": {"min_backoff_seconds": 0, "max_backoff_seconds": 0}},
+            ("up to 3 times, at once, as long as",),
+        ),
         ({"catch_up": "all"}, ("All that an outage lets pass",)),
         ({"catch_up": "skip"}, ("is not run",)),
         ({"overlap": "queue"}, ("the next waits",)),

@@ -33,7 +33,7 @@ async def load(_api: Api, visit: Visit, schedule: Schedule) -> dict[str, Any]:
         "policies": policies_told(schedule.definition),
         "payload": json.dumps(document["payload"], indent=2, ensure_ascii=False),
         "document": json.dumps(document, indent=2, ensure_ascii=False),
-        "curl": curl_snippet(base, schedule.id),
+        "curl": curl_snippet(base, schedule.id, with_key=visit.signed_in),
         "commands": command_snippet(schedule.definition.name, schedule.id),
     }
 
@@ -54,22 +54,28 @@ def _retry(definition: ScheduleDefinition) -> str:
     retry = definition.policies.retry
     if retry.max_attempts == 0:
         return "A failed run is not tried again."
-    least, most = duration(retry.min_backoff_seconds * 1_000), duration(retry.max_backoff_seconds * 1_000)
-    age = duration(retry.max_event_age_seconds * 1_000)
+    least, most = _span(retry.min_backoff_seconds), _span(retry.max_backoff_seconds)
+    wait = f"after a random wait of up to {least} at first and {most} at most"
     return (
-        f"A failed run is tried again up to {counted(retry.max_attempts, 'time')}, after a random wait of up "
-        f"to {least} at first and {most} at most, as long as it is not older than {age}."
+        f"A failed run is tried again up to {counted(retry.max_attempts, 'time')}, "
+        f"{wait if retry.max_backoff_seconds else 'at once'}, "
+        f"as long as it is not older than {_span(retry.max_event_age_seconds)}."
     )
 
 
 def _catch_up(definition: ScheduleDefinition) -> str:
     catch_up = definition.policies.catch_up
-    within = duration(catch_up.window_seconds * 1_000)
+    within = _span(catch_up.window_seconds)
     return {
         CatchUpMode.SKIP: "What an outage lets pass is not run.",
         CatchUpMode.LATEST: f"Of what an outage lets pass, the newest is run, if not older than {within}.",
         CatchUpMode.ALL: f"All that an outage lets pass is run, as far as it is not older than {within}.",
     }[catch_up.mode]
+
+
+def _span(seconds: float) -> str:
+    """How long that is; full minutes and hours without what they lack."""
+    return duration(seconds * 1_000).removesuffix(" 0 min").removesuffix(" 0 s")
 
 
 def _window(minutes: int) -> str:
@@ -78,18 +84,18 @@ def _window(minutes: int) -> str:
     return f"It starts at a moment of its own within {counted(minutes, 'minute')} after it is due."
 
 
-def curl_snippet(base: str, schedule_id: str) -> str:
-    """How to read, pause and run it by the API."""
+def curl_snippet(base: str, schedule_id: str, *, with_key: bool) -> str:
+    """How to read, pause and run it by the API; ``with_key``: as a server with keys wants it."""
     address = f"{base}/api/schedules/{schedule_id}"
-    key = "-H 'Authorization: Bearer '\"$REZ_KEY\""
+    curl = "curl -H 'Authorization: Bearer '\"$REZ_KEY\"" if with_key else "curl"
     body = "-H 'Content-Type: application/json'"
     return "\n".join(
         (
-            f"curl {key} {address}",
-            f'curl {key} {body} -X POST {address}/pause -d \'{{"reason": "moving house"}}\'',
-            f"curl {key} -X POST {address}/resume",
-            f"curl {key} -X POST {address}/run",
-            f"curl {key} {address}/executions?limit=10",
+            f"{curl} {address}",
+            f'{curl} {body} -X POST {address}/pause -d \'{{"reason": "moving house"}}\'',
+            f"{curl} -X POST {address}/resume",
+            f"{curl} -X POST {address}/run",
+            f"{curl} '{address}/executions?limit=10'",
         )
     )
 

@@ -66,6 +66,11 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
+def phase(milliseconds: float) -> str:
+    """The same for what may be very short: ``0.4 ms``."""
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else duration(milliseconds)
+
+
 def milliseconds(span: timedelta | None) -> float | None:
     """A span in milliseconds, none below zero; None as it is."""
     return None if span is None else max(0.0, span / timedelta(milliseconds=1))
@@ -87,6 +92,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "counted": counted,
     "rfc3339": rfc3339,
     "milliseconds": milliseconds,
+    "phase": phase,
     "success": success,
     "plainly": plainly,
 }
