@@ -11,7 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from rez_agent.domain.calendar_definition import NOTHING_FOUND, CalendarDefinition
+from rez_agent.usecases.calendars import create_calendar
 from rez_agent.web.settings import WebSettings
+from tests.rig import ADMIN
 from tests.web.client import Answer, Server, serving
 
 FORM = "application/x-www-form-urlencoded"
@@ -140,6 +143,22 @@ def test_a_condition_that_can_not_be_judged_is_told_beside_it(browser: Browser) 
     changes: dict[str, Any] = {"name": "conditional", "kind": "notification", "note_message": "x"}
     assert browser.send("/schedules/new", **changes, condition="last.statuss == 'failed'").status == 422
     assert set(browser.errors()) == {"condition"}
+
+
+def test_a_calendar_is_offered_and_one_that_is_not_there_is_told_beside_it(
+    server: Server, browser: Browser
+) -> None:
+    mown = CalendarDefinition.model_validate({"closed": {"2030-01-01": "the greens are mown"}})
+    server.wait(server.host.write(lambda ports: create_calendar(ports, ADMIN, "greens", mown, NOTHING_FOUND)))
+    browser.get("/schedules/form/calendars")
+    assert '<option value="greens">' in browser.html
+    browser.get("/schedules/new")
+    changes: dict[str, Any] = {"name": "closed", "kind": "notification", "note_message": "x"}
+    assert browser.send("/schedules/new", **changes, calendar="reens").status == 422
+    assert set(browser.errors()) == {"calendar"}
+    answer = browser.send("/schedules/new", **changes, calendar="greens", calendar_closed="next")
+    assert answer.status == 303
+    assert the(server, "closed")["calendar"] == {"name": "greens", "closed": "next"}
 
 
 def test_a_name_that_is_taken_is_told_beside_the_name(server: Server, browser: Browser) -> None:

@@ -11,6 +11,7 @@ from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import is_test
 from rez_agent.domain.pasted import Pasted, read_pasted
 from rez_agent.ports import Ports
+from rez_agent.usecases.calendars import list_calendars
 from rez_agent.usecases.commands import submit
 from rez_agent.usecases.history import Entry, entry
 from rez_agent.web.operations import Api
@@ -62,6 +63,12 @@ async def look(api: Api, visit: Visit) -> Response:
     found = await api.host.read(lambda ports: outlook(ports, visit.caller, form))
     said = showing.said_of(found.preview, found.edit, found.problems)
     return visit.page("form_outlook.html", **context_of(form, found), parts=True, said_aloud=said)
+
+
+async def calendars(api: Api, visit: Visit) -> Response:
+    """GET /schedules/form/calendars: the names to choose from, when somebody is about to."""
+    names = await api.host.read(lambda ports: [kept.name for kept in list_calendars(ports)])
+    return visit.page("form_names.html", names=names)
 
 
 async def test(api: Api, visit: Visit) -> Response:

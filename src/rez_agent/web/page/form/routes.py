@@ -16,6 +16,7 @@ OPERATIONS = (
     PageOperation("POST", "/schedules/form/paste", helping.paste, "page_form_paste", Scope.WRITE),
     PageOperation("POST", "/schedules/form/refresh", helping.refresh, "page_form_refresh", Scope.WRITE),
     PageOperation("POST", "/schedules/form/outlook", helping.look, "page_form_outlook", Scope.WRITE),
+    PageOperation("GET", "/schedules/form/calendars", helping.calendars, "page_form_calendars", Scope.WRITE),
     PageOperation("POST", "/schedules/form/test", helping.test, "page_form_test", Scope.WRITE),
     PageOperation(
         "GET", "/schedules/form/test/{execution_id}", helping.follow, "page_form_tested", Scope.WRITE
