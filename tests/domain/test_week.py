@@ -124,6 +124,16 @@ def test_nothing_is_expected_of_what_does_not_fire() -> None:
     assert fates([NOW - 1, NOW + 1], [], replace(FACTS, firing=False)) == [(NOW - 1, "due")]
 
 
+def test_what_its_calendar_closes_is_going_to_be_skipped() -> None:
+    closed = replace(FACTS, closed=((NOW - HOUR, NOW + 2 * HOUR), (NOW + DAY, NOW + 2 * DAY)))
+    times = [NOW + HOUR, NOW + 2 * HOUR, NOW + DAY, NOW + 2 * DAY]
+    assert [fate for _, fate in fates(times, [], closed)] == ["skipped", "expected", "skipped", "expected"]
+    cells = cells_of(Instants(range(NOW + 60, ENDS, 60)), [], closed, BEGINS, ENDS)
+    found = {cell.begins: cell.fates for cell in cells}
+    assert found[NOW] == {"skipped": 59}
+    assert (found[NOW + HOUR], found[NOW + 2 * HOUR]) == ({"skipped": 60}, {"expected": 60})
+
+
 def test_an_entry_for_many_stands_for_all_that_it_covers() -> None:
     times = [NOW - 5 * HOUR, NOW - 4 * HOUR, NOW - 3 * HOUR, NOW - 2 * HOUR]
     entry = many(times[0], times[2], 3)
@@ -178,6 +188,7 @@ stories = st.tuples(
         read=seconds,
         paused=st.none() | st.tuples(seconds, st.none() | seconds),
         firing=st.booleans(),
+        closed=st.lists(st.tuples(seconds, seconds), max_size=3).map(tuple),
     ),
 )
 

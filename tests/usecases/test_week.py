@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from rez_agent.domain.calendar import Calendar
+from rez_agent.domain.calendar_definition import CalendarDefinition, Found
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import Cause, Execution, ExecutionStatus, Reason, Span, execution_id
 from rez_agent.domain.schedule import Pause, Schedule
 from rez_agent.domain.week import MarkFate
 from rez_agent.ports import Ports, ScheduleQuery
+from rez_agent.usecases.calendars import calendar_used, create_calendar
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.entries import asked_execution
 from rez_agent.usecases.week import SCHEDULES_AT_ONCE, Row, Week, week
@@ -190,6 +193,23 @@ def test_counting_the_load_stops_at_so_many_occurrences_and_says_so(host: Steppe
     load = asked(host).load
     assert not load.whole
     assert load.counted < 20
+
+
+def test_a_day_that_its_calendar_closes_is_going_to_be_skipped(host: SteppedHost) -> None:
+    made = CalendarDefinition.model_validate({"closed": {"2026-06-03": "a holiday"}})
+    host.ask(lambda ports: create_calendar(ports, ANN, "at", made, Found({})))
+    skips = daily("skips", calendar="at")
+    moves = daily("moves", calendar={"name": "at", "closed": "next"}, schedule_expression="cron(0 8 * * ? *)")
+    for one in (skips, moves):
+        with_days = replace(one, calendar=host.ask(lambda ports, s=one: used(ports, s)))  # type: ignore[misc]
+        kept(host, with_days)
+    told_ = {row.schedule.definition.name: told(row)[-4:] for row in asked(host).rows}
+    assert told(asked(host, name_prefix="skips").rows[0])[2] == "skipped"
+    assert told_["moves"] == ["expected"] * 4
+
+
+def used(ports: Ports, schedule: Schedule) -> Calendar | None:
+    return calendar_used(ports.records, schedule.definition.calendar, ports.clock.now())
 
 
 def test_filters_and_owners_narrow_the_week(host: SteppedHost) -> None:

@@ -62,7 +62,8 @@ class Facts:
 
     ``born``: its creation. ``defined``: its last change; before that it may have been another. ``read``: all
     its executions from here on are known. ``paused``: since and until when (None: nobody knows).
-    ``firing`` is false where nothing will fire: it can't be evaluated, or is deleted.
+    ``firing`` is false where nothing will fire: it can't be evaluated, or is deleted. ``closed``: days that
+    its calendar closes without moving what is due on them, each from its first second to the next day's.
     """
 
     now: int
@@ -71,6 +72,7 @@ class Facts:
     read: int
     paused: tuple[int, int | None] | None = None
     firing: bool = True
+    closed: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def fate_without(facts: Facts, at: int) -> MarkFate | None:
     if paused is not None and at > paused[0] and (paused[1] is None or at < paused[1]):
         return MarkFate.PAUSED
     if at > facts.now:
-        return MarkFate.EXPECTED if facts.firing else None
+        ahead = MarkFate.SKIPPED if _covered_by(facts.closed, at) else MarkFate.EXPECTED
+        return ahead if facts.firing else None
     if at > facts.now - GRACE:
         return MarkFate.DUE
     long_ago = at < facts.read or at <= facts.defined or at <= facts.now - DAY
@@ -162,6 +165,8 @@ def _cuts(facts: Facts, spans: Iterable[Mark]) -> list[int]:
         cuts |= {since + 1} if until is None else {since + 1, until}
     for span in spans:
         cuts |= {span.at, _last(span) + 1}
+    for begins, ends in facts.closed:
+        cuts |= {begins, ends}
     return sorted(cuts)
 
 
@@ -187,6 +192,10 @@ def _on_schedule(mark: Mark) -> bool:
 
 def _covered(spans: Iterable[tuple[int, int]], at: int) -> bool:
     return any(first <= at <= last for first, last in spans)
+
+
+def _covered_by(days: Iterable[tuple[int, int]], at: int) -> bool:
+    return any(begins <= at < ends for begins, ends in days)
 
 
 def _between(times: Times, begins: int, ends: int) -> Iterator[int]:

@@ -12,6 +12,7 @@ from datetime import date, datetime, time, timedelta
 from heapq import nlargest
 from zoneinfo import ZoneInfo
 
+from rez_agent.domain.calendar_times import LocalDays
 from rez_agent.domain.due import Instants
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import Execution
@@ -235,7 +236,21 @@ def _facts(schedule: Schedule, reading: _Reading, stretch: _Stretch) -> Facts:
         read=reading.read,
         paused=None if pause is None else (to_seconds(pause.since), _seconds(pause.until)),
         firing=schedule.status in (ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED),
+        closed=_closed_days(schedule, stretch),
     )
+
+
+def _closed_days(schedule: Schedule, stretch: _Stretch) -> tuple[tuple[int, int], ...]:
+    """The days of the week that the schedule's calendar closes, where that skips what is due on them."""
+    calendar = schedule.calendar
+    if calendar is None or schedule.definition.calendar is None or schedule.moves:
+        return ()
+    try:
+        days = LocalDays(schedule.definition.expression.zone)
+    except Invalid:  # its zone has left the tz database
+        return ()
+    numbers = range(days.of(stretch.begins), days.of(stretch.ends) + 1)
+    return tuple((days.start(one), days.start(one + 1)) for one in numbers if calendar.is_closed(one))
 
 
 def _seconds(instant: datetime | None) -> int | None:
