@@ -103,6 +103,12 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
     ("POST", "/api/keys", {"name": "!", "scope": "read"}, Scope.ADMIN, False),
     ("GET", "/api/keys", None, Scope.ADMIN, False),
     ("DELETE", "/api/keys/nothing", None, Scope.ADMIN, False),
+    ("GET", "/api/calendars", None, Scope.READ, False),
+    ("POST", "/api/calendars", {"name": "!"}, Scope.WRITE, False),
+    ("GET", "/api/calendars/none", None, Scope.READ, False),
+    ("PUT", "/api/calendars/none", {}, Scope.WRITE, False),
+    ("DELETE", "/api/calendars/none", None, Scope.WRITE, False),
+    ("GET", "/api/calendars/none/days", None, Scope.READ, False),
     ("GET", "/metrics", None, Scope.READ, False),
 ]
 PUBLIC = ["/healthz", "/readyz", "/openapi.json", "/docs", "/errors"]

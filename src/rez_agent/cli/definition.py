@@ -91,6 +91,14 @@ class DefinitionOptions:
         str | None,
         _when("--condition", metavar="EXPR", help="Fire only if this is true (CEL); none takes it away."),
     ] = None
+    calendar: Annotated[
+        str | None,
+        _when(
+            "--calendar",
+            metavar="NAME[:skip|next|previous]",
+            help="The calendar to heed: skip its closed days, or move off them; none takes it away.",
+        ),
+    ] = None
     tag: Annotated[list[str], _when("--tag", help="A tag to find it by; repeatable.")] = field(
         default_factory=list
     )
@@ -132,6 +140,8 @@ class DefinitionOptions:
         said = {name: value for name, value in fields.items() if value is not None}
         if self.condition is not None:
             said["condition"] = None if self.condition == NOTHING else self.condition
+        if self.calendar is not None:
+            said["calendar"] = None if self.calendar == NOTHING else _calendar(self.calendar)
         for name, text in (("start", self.start), ("end", self.end)):
             if text is not None:
                 said[name] = None if text == NOTHING else rfc3339(moment(text, f"--{name}", now, ahead=True))
@@ -216,6 +226,12 @@ class DefinitionOptions:
             return {"min_backoff_seconds": low, "max_backoff_seconds": float(most) if dash else low}
         except ValueError:
             raise unfit("--backoff", self.backoff, "write two numbers of seconds, such as 1-30.") from None
+
+
+def _calendar(text: str) -> dict[str, str]:
+    """``at:next`` as a definition has it. The server says what is wrong with either."""
+    name, _, closed = text.partition(":")
+    return {"name": name, "closed": closed or "skip"}
 
 
 def new_definition(

@@ -11,6 +11,7 @@ import typer
 from rez_agent.cli import (
     access,
     alerts,
+    calendars,
     condition,
     doctor,
     executions,
@@ -66,6 +67,7 @@ COMMANDS = (
     schedules,
     why,
     condition,
+    calendars,
     templates,
     executions,
     alerts,

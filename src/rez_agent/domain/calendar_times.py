@@ -266,6 +266,21 @@ class MovedOccurrences(Occurrences):
         return self.nominal.next_epoch(instant - 1) == instant
 
 
+def calendar_note(occurrences: Occurrences, calendar: Calendar, instant: int) -> str | None:
+    """For people, where the calendar matters to an occurrence: it is skipped, or was moved here."""
+    closed = closed_sentence(occurrences, calendar, instant)
+    if closed is not None:
+        return f"{closed}; it is skipped"
+    if not isinstance(occurrences, MovedOccurrences):
+        return None
+    origins = [each for each in occurrences.moved_from(instant) if each != instant]
+    if not origins:
+        return None
+    first = closed_sentence(occurrences, calendar, origins[0])
+    more = f", and {len(origins) - 1} more" if len(origins) > 1 else ""
+    return f"moved here: {first}{more}"
+
+
 def closed_sentence(occurrences: Occurrences, calendar: Calendar, instant: int) -> str | None:
     """That the day of an instant is closed, and why; None where it is open."""
     return calendar.sentence(date_of(LocalDays(occurrences.expression.zone).of(instant)))

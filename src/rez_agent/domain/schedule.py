@@ -61,7 +61,8 @@ class ClosedDay(StrEnum):
 
 
 class CalendarUse(Frozen):
-    """The shared calendar that a schedule heeds, by name. ``"at"`` alone is read as ``{"name": "at"}``."""
+    """The shared calendar that a schedule heeds, by name. ``"at"`` alone is read as ``{"name": "at"}``,
+    ``"at:next"`` as ``{"name": "at", "closed": "next"}``."""
 
     name: Name
     closed: ClosedDay = ClosedDay.SKIP
@@ -74,7 +75,10 @@ class CalendarUse(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        name, _, closed = value.partition(":")
+        return {"name": name, "closed": closed} if closed else {"name": name}
 
 
 class TemplateUse(Frozen):

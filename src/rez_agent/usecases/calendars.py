@@ -160,6 +160,15 @@ def users_of(ports: Ports, name: str) -> Iterator[str]:
             after = page[-1]
 
 
+def seen_users(ports: Ports, caller: Caller, name: str) -> tuple[list[str], bool]:
+    """Of the first schedules that heed the calendar, the ids of those that the caller may see; and whether
+    any heeds it at all."""
+    first = list(islice(users_of(ports, name), USERS_SHOWN))
+    found = ((each, ports.schedules.get(each)) for each in first)
+    seen = [each for each, schedule in found if schedule and caller.reaches(schedule.created_by)]
+    return seen, bool(first)
+
+
 # --- schedules follow ---
 
 

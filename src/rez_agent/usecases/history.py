@@ -14,7 +14,7 @@ from rez_agent.domain.instants import rfc3339, to_utc
 from rez_agent.domain.schedule import Schedule
 from rez_agent.ports import COUNTED_EXACTLY, ExecutionQuery, Page, Ports, ScheduleQuery
 from rez_agent.usecases.callers import Caller, check_known, execution_for, schedule_for
-from rez_agent.usecases.preview import Due, dues
+from rez_agent.usecases.preview import Due, dues_of
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -95,7 +95,7 @@ def occurrences(
     found = times.between(max(start, _position(cursor, start)), end, limit + 1)
     following = rfc3339(found[limit - 1]) if len(found) > limit else None
     total = min(len(counted), COUNTED_EXACTLY)
-    items = tuple(dues(schedule.definition.expression, found[:limit]))
+    items = tuple(dues_of(schedule, found[:limit]))
     return Page(items, following, total, len(counted) <= COUNTED_EXACTLY)
 
 

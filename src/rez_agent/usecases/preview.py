@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rez_agent.domain.calendar import Calendar
+from rez_agent.domain.calendar_times import calendar_note
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import Expression, Occurrences, parse
-from rez_agent.domain.instants import floor_second
-from rez_agent.domain.schedule import ScheduleDefinition, TargetType
-from rez_agent.ports import Engine
+from rez_agent.domain.instants import floor_second, to_seconds
+from rez_agent.domain.schedule import CalendarUse, Schedule, ScheduleDefinition, TargetType, heeding
+from rez_agent.ports import Engine, Ports
+from rez_agent.usecases.calendars import calendar_used
 
 PREVIEWED_AT_MOST = 100
 """Occurrences in one preview."""
@@ -21,7 +24,8 @@ PREVIEWED_AT_MOST = 100
 @dataclass(frozen=True, slots=True)
 class Due:
     """One occurrence: its instant, the zone's wall clock then (aware, with the offset in force), and a note
-    where a clock change matters. ``skipped``: a time that the clock never shows, so nothing is due."""
+    where a clock change or a calendar matters. ``skipped``: a time that the clock never shows, so nothing is
+    due."""
 
     at: datetime
     local: datetime
@@ -55,12 +59,14 @@ def preview(
     start: datetime | None = None,
     end: datetime | None = None,
     count: int = 10,
+    use: CalendarUse | None = None,
+    calendar: Calendar | None = None,
 ) -> Preview:
     """What ``text`` means, and the first ``count`` occurrences after ``after``.
 
     Without ``after`` they are those that a schedule created ``now`` would have, this second included. A
     ``rate`` counts from ``start``, else from ``anchor``, else from ``now``. Never raises for what is wrong
-    with the expression: the answer says so.
+    with the expression: the answer says so. ``use`` names the ``calendar`` that is heeded.
     """
     try:
         expression = parse(text, timezone)
@@ -69,13 +75,14 @@ def preview(
     past = expression.check_future(now)
     if past is not None:
         return Preview(expression.explain(), problems=(past,))
-    times = Occurrences(expression, start=start, end=end, anchor=floor_second(anchor or now))
+    nominal = Occurrences(expression, start=start, end=end, anchor=floor_second(anchor or now))
+    times = heeding(nominal, use, calendar)
     since = after or floor_second(now) - timedelta(seconds=1)
     found = _next(times, since, count)
     skipped = expression.skipped_between(since, found[-1]) if found else []
     return Preview(
         explanation=expression.explain(),
-        occurrences=tuple(dues(expression, found)),
+        occurrences=tuple(dues(expression, found, occurrences=times, calendar=calendar)),
         skipped=tuple(skip.note for skip in skipped),
         warnings=tuple(expression.warnings()),
     )
@@ -97,11 +104,41 @@ def preview_for(engine: Engine, text: str, timezone: str, **asked: Any) -> Previ
     return replace(found, problems=tuple(engine.check(definition)))
 
 
-def dues(expression: Expression, times: Iterable[datetime]) -> Iterator[Due]:
-    """Each of ``times``, occurrences of ``expression``, as its zone shows it."""
+def preview_in(
+    ports: Ports, text: str, timezone: str, *, use: CalendarUse | None = None, **asked: Any
+) -> Preview:
+    """:func:`preview_for` on a host, with the calendar that ``use`` names; to name none is a problem."""
+    try:
+        calendar = calendar_used(ports.records, use, ports.clock.now())
+    except Invalid as error:
+        found = preview_for(ports.engine, text, timezone, **asked)
+        return replace(found, problems=(*found.problems, *error.problems))
+    return preview_for(ports.engine, text, timezone, use=use, calendar=calendar, **asked)
+
+
+def dues(
+    expression: Expression,
+    times: Iterable[datetime],
+    *,
+    occurrences: Occurrences | None = None,
+    calendar: Calendar | None = None,
+) -> Iterator[Due]:
+    """Each of ``times``, occurrences of ``expression``, as its zone shows it; with ``occurrences`` that heed
+    a ``calendar``, what it does to each."""
     zone: ZoneInfo = expression.zone.info
     for at in times:
-        yield Due(at, at.astimezone(zone), expression.note_at(at))
+        notes = [expression.note_at(at)]
+        if occurrences is not None and calendar is not None:
+            notes.append(calendar_note(occurrences, calendar, to_seconds(at)))
+        yield Due(at, at.astimezone(zone), "; ".join(note for note in notes if note) or None)
+
+
+def dues_of(schedule: Schedule, times: Iterable[datetime]) -> Iterator[Due]:
+    """Each of ``times``, occurrences of ``schedule``, as its zone shows it."""
+    expression, calendar = schedule.definition.expression, schedule.calendar
+    if calendar is None:
+        return dues(expression, times)
+    return dues(expression, times, occurrences=schedule.occurrences, calendar=calendar)
 
 
 def _next(times: Occurrences, after: datetime, count: int) -> list[datetime]:

@@ -120,6 +120,13 @@ class PreviewRequest(Frozen):
     start: Instant | None = None
     end: Instant | None = None
     after: Instant | None = None
+    calendar: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(:(skip|next|previous))?$",
+            description="a calendar's name, or `name:next`, `name:previous`",
+        ),
+    ] = None
     count: Annotated[int, Field(ge=1, le=PREVIEWED_AT_MOST)] = 10
 
 

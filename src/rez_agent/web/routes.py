@@ -8,6 +8,7 @@ from rez_agent.usecases.keys import Scope
 from rez_agent.web import examples, executions, forms, keyring, models, shown, system
 from rez_agent.web.alert_routes import ALERTS
 from rez_agent.web.audit_routes import AUDIT
+from rez_agent.web.calendar_routes import CALENDARS
 from rez_agent.web.conditions import CONDITIONS
 from rez_agent.web.metrics import Exposition
 from rez_agent.web.operations import Operation, Shown
@@ -171,6 +172,7 @@ def operations(exposition: Exposition, pages: Pages) -> tuple[Operation, ...]:
         WEEK,
         *EXECUTIONS,
         *ALERTS,
+        *CALENDARS,
         *KEYS,
         *_server(exposition, pages),
     )

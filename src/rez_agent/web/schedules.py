@@ -7,12 +7,13 @@ from typing import Any
 from starlette.responses import Response
 
 from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
+from rez_agent.domain.schedule import CalendarUse
 from rez_agent.ports import Ports, ScheduleQuery
 from rez_agent.usecases.callers import schedule_for
 from rez_agent.usecases.commands import backfill_times
 from rez_agent.usecases.editing import edit
 from rez_agent.usecases.history import occurrences, schedule_or_pending, schedules_for
-from rez_agent.usecases.preview import Due, dues, preview_for
+from rez_agent.usecases.preview import Due, dues_of, preview_in
 from rez_agent.web.answers import answer, nothing
 from rez_agent.web.calls import Call
 from rez_agent.web.commanding import carry_out, etag
@@ -145,7 +146,7 @@ async def backfill(api: Api, call: Call) -> Response:
     def plan(ports: Ports) -> tuple[int, list[Due]]:
         schedule = schedule_for(ports, call.caller, request.schedule_id or "")
         times = backfill_times(schedule, request, ports.clock.now())
-        return len(times), list(dues(schedule.definition.expression, times[:BACKFILL_SHOWN]))
+        return len(times), list(dues_of(schedule, times[:BACKFILL_SHOWN]))
 
     count, first = await api.host.read(plan)
     return answer({"dry_run": True, "count": count, "items": [due_document(due) for due in first]})
@@ -181,14 +182,15 @@ async def preview_query(api: Api, call: Call) -> Response:
 
 async def _previewed(api: Api, asked: PreviewRequest) -> Response:
     found = await api.host.read(
-        lambda ports: preview_for(
-            ports.engine,
+        lambda ports: preview_in(
+            ports,
             asked.schedule_expression,
             asked.timezone,
             now=ports.clock.now(),
             after=asked.after,
             start=asked.start,
             end=asked.end,
+            use=None if asked.calendar is None else CalendarUse.model_validate(asked.calendar),
             count=asked.count,
         )
     )

@@ -13,12 +13,12 @@ from rez_agent.domain.action import Offered
 from rez_agent.domain.changes import Change, Difference, as_it_was
 from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
 from rez_agent.domain.errors import Invalid, Problem
-from rez_agent.domain.schedule import Schedule, ScheduleDefinition
+from rez_agent.domain.schedule import CalendarUse, Schedule, ScheduleDefinition
 from rez_agent.ports import Ports
 from rez_agent.usecases.callers import Caller, schedule_for
 from rez_agent.usecases.checking import checked_definition
 from rez_agent.usecases.editing import Edit, edit
-from rez_agent.usecases.preview import Preview, preview_for
+from rez_agent.usecases.preview import Preview, preview_in
 from rez_agent.web.page.form.fields import (
     Draft,
     Rebased,
@@ -208,13 +208,14 @@ def _preview(
         return None, ()
     schedule = form.schedule
     bounds = {name: _instant(document.get(name)) for name in ("start", "end")}
-    found = preview_for(
-        ports.engine,
+    found = preview_in(
+        ports,
         expression,
         document["timezone"],
         now=form.now,
         after=None if schedule is None else form.now,
         anchor=None if schedule is None else schedule.created_date,
+        use=_use(document),
         count=SHOWN,
         **bounds,
     )
@@ -222,6 +223,14 @@ def _preview(
     if schedule is not None and expression == schedule.definition.schedule_expression:
         problems = tuple(each for each in problems if each.code != "schedule_in_past")
     return found, placed(problems, form.values, form.offered)
+
+
+def _use(document: Mapping[str, Any]) -> CalendarUse | None:
+    """The calendar that the form names, as far as it can be read."""
+    try:
+        return CalendarUse.model_validate(document["calendar"]) if document.get("calendar") else None
+    except ValueError:
+        return None
 
 
 def _edit(
