@@ -14,7 +14,7 @@ from rez_agent.cli.remedies import REMEDIES
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
 PAGES = sorted(DOCS.rglob("*.md"))
-GROUPS = ("keys", "secrets", "alerts", "templates")
+GROUPS = ("keys", "secrets", "alerts", "templates", "calendars")
 COMMON = {"--url", "--key", "--json", "--help"}
 
 

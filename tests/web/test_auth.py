@@ -105,10 +105,10 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
     ("DELETE", "/api/keys/nothing", None, Scope.ADMIN, False),
     ("GET", "/api/calendars", None, Scope.READ, False),
     ("POST", "/api/calendars", {"name": "!"}, Scope.WRITE, False),
-    ("GET", "/api/calendars/none", None, Scope.READ, False),
-    ("PUT", "/api/calendars/none", {}, Scope.WRITE, False),
-    ("DELETE", "/api/calendars/none", None, Scope.WRITE, False),
-    ("GET", "/api/calendars/none/days", None, Scope.READ, False),
+    ("GET", "/api/calendars/{calendar_name}", None, Scope.READ, False),
+    ("PUT", "/api/calendars/{calendar_name}", {}, Scope.WRITE, False),
+    ("DELETE", "/api/calendars/{calendar_name}", None, Scope.WRITE, False),
+    ("GET", "/api/calendars/{calendar_name}/days", None, Scope.READ, False),
     ("GET", "/metrics", None, Scope.READ, False),
 ]
 PUBLIC = ["/healthz", "/readyz", "/openapi.json", "/docs", "/errors"]
@@ -129,6 +129,7 @@ def hers(locked: Server, keys: dict[str, str]) -> dict[str, str]:
         "message_id": created["message_id"],
         "alert_rule_id": rule["id"],
         "alert_id": alert["id"],
+        "calendar_name": "none",
     }
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.rig import definition_of
-from tests.web.client import Server
+from tests.web.client import Server, definition
 
 CALENDARS = "/api/calendars"
 WAIT = {"Prefer": "wait=5"}
@@ -110,7 +109,7 @@ def test_what_is_no_ics_file_is_refused(server: Server) -> None:
 
 def test_a_calendar_in_use_tells_who_and_stays(server: Server) -> None:
     made(server, "used", closed={"2030-06-03": ""})
-    document = definition_of("heeds", calendar="used:next")
+    document = definition("heeds", calendar="used:next")
     answer = server("POST", "/api/schedules", document, headers=WAIT)
     assert answer.status == 201, answer.document
     assert answer.document["calendar"] == {"name": "used", "closed": "next"}
@@ -121,7 +120,7 @@ def test_a_calendar_in_use_tells_who_and_stays(server: Server) -> None:
 
 
 def test_an_unknown_calendar_is_refused_beside_everything_else(server: Server) -> None:
-    document = definition_of("unknown", calendar="nowhere", timezone="Mars")
+    document = definition("unknown", calendar="nowhere", timezone="Mars")
     answer = server("POST", "/api/schedules", document)
     found = {one["pointer"]: one["code"] for one in answer.document["errors"]}
     assert found == {"/timezone": "invalid_timezone", "/calendar/name": "unknown_calendar"}

@@ -20,6 +20,12 @@ SOURCE = Path(rez_agent.__file__).parent
 DOCS = SOURCE.parent.parent / "docs" / "reference"
 
 SUCCESSES = {
+    "list_calendars": [200],
+    "create_calendar": [201],
+    "get_calendar": [200],
+    "replace_calendar": [200],
+    "delete_calendar": [204],
+    "list_calendar_days": [200],
     "list_alerts": [200],
     "get_alert": [200],
     "list_alert_rules": [200],

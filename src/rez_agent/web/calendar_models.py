@@ -50,7 +50,6 @@ class CalendarList(Shape):
     items: list[CalendarShape]
     next_cursor: str | None
     total: int
-    total_is_exact: bool
 
 
 class DayShape(Shape):

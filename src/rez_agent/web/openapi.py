@@ -31,6 +31,7 @@ _TAGS = [
     {"name": "schedules", "description": "What is to happen, and when"},
     {"name": "executions", "description": "What became of it"},
     {"name": "templates", "description": "Definitions with placeholders, to make schedules from"},
+    {"name": "calendars", "description": "Days that schedules skip, or move off"},
     {"name": "alerts", "description": "What is told when it goes wrong, and to whom"},
     {"name": "keys", "description": "Who may do what"},
     {"name": "server", "description": "The server itself"},
@@ -192,6 +193,7 @@ def _parameters() -> dict[str, Any]:
         "alert_id": _id("alert_id", ALERT_ID),
         "alert_rule_id": _id("alert_rule_id", RULE_ID),
         "template": _id("template", "heartbeat"),
+        "calendar_name": _id("calendar_name", "at"),
         "prefer": _header(
             "Prefer", "`wait=N`: answer the outcome if it is known within N seconds, 20 at most", "wait=5"
         ),
