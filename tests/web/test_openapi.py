@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 import rez_agent
 from rez_agent.web.codes import CODES
 from rez_agent.web.errors import status_of_name
+from rez_agent.web.page.statics import url
 from tests.web.client import Server
 
 SOURCE = Path(rez_agent.__file__).parent
@@ -169,13 +170,15 @@ def test_every_key_route_documents_its_refusals(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/errors"])
-def test_a_page_loads_nothing_from_anywhere(server: Server, path: str) -> None:
+def test_a_page_loads_nothing_but_our_own_style(server: Server, path: str) -> None:
     answer = server("GET", path)
 
     assert answer.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     page = answer.body.decode()
-    assert not re.search(r"<script|<link|src=|@import|url\(", page)
+    assert re.findall(r"<script|<link[^>]*>|src=|@import|url\(", page) == [
+        f'<link rel="stylesheet" href="{url("docs.css")}">'
+    ]
 
 
 def test_the_page_of_codes_has_a_place_for_each(server: Server) -> None:

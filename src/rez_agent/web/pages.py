@@ -1,4 +1,4 @@
-"""Two pages that load nothing from anywhere: the operations, and the table of codes."""
+"""Two pages that load nothing but their style: the operations, and the table of codes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from html import escape
 from typing import Any
 
 from rez_agent.web.codes import CODES
+from rez_agent.web.page import statics
 
 _FRAME = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-code, pre {{ font: 14px/1.4 ui-monospace, monospace }}
-pre {{ overflow-x: auto; padding: .5rem 1rem; border-left: 3px solid }}
-table {{ border-collapse: collapse }} summary {{ cursor: pointer; padding: .25rem 0 }}
-td, th {{ text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0 }}
-:root {{ color-scheme: light dark }} :target {{ outline: 2px solid }}
-</style><h1>{title}</h1>{body}</html>
+<link rel="stylesheet" href="{style}">
+h1>{title}</h1>{body}</html>
 """
 
 
@@ -56,7 +51,7 @@ def operations_page(document: Mapping[str, Any]) -> str:
     body = [f"<p>{escape(document['info']['description'])} <a href='openapi.json'>openapi.json</a></p>"]
     for tag, operations in sections.items():
         body.append(f"<h2>{escape(tag)}</h2>{''.join(operations)}")
-    return _FRAME.format(title="rez-agent API", body="".join(body))
+    return _framed("rez-agent API", "".join(body))
 
 
 def codes_page() -> str:
@@ -66,7 +61,11 @@ def codes_page() -> str:
         for code, known in CODES.items()
     )
     head = "<tr><th>code<th>what it means<th>what to do"
-    return _FRAME.format(title="rez-agent error codes", body=f"<table>{head}{rows}</table>")
+    return _framed("rez-agent error codes", f"<table>{head}{rows}</table>")
+
+
+def _framed(title: str, body: str) -> str:
+    return _FRAME.format(title=title, body=body, style=statics.url("docs.css"))
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:

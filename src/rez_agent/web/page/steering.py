@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -21,7 +20,7 @@ from rez_agent.web.operations import Api
 from rez_agent.web.page.changing import carry_out, toast_of, until_of
 from rez_agent.web.page.operations import PageOperation
 from rez_agent.web.page.telling import counted
-from rez_agent.web.page.visits import Toast, Visit, local_path
+from rez_agent.web.page.visits import Toast, Visit, local_path, path_of_address
 
 AT_ONCE = 200
 """Schedules that one form steers."""
@@ -129,8 +128,7 @@ async def undo(api: Api, visit: Visit) -> Response:
 def _here(visit: Visit) -> str:
     """The page from which the form was sent."""
     headers = visit.request.headers
-    shown = urlsplit(headers.get("hx-current-url") or headers.get("referer") or "")
-    return local_path(shown.path + (f"?{shown.query}" if shown.query else ""))
+    return local_path(path_of_address(headers.get("hx-current-url") or headers.get("referer") or ""))
 
 
 async def first(api: Api, visit: Visit) -> Response:

@@ -220,8 +220,7 @@ class Visit:
         """Go and log in, then come back."""
         here = self.request.url.path
         if self.is_fragment:
-            shown = urlsplit(self.request.headers.get("hx-current-url", ""))
-            here = shown.path + (f"?{shown.query}" if shown.query else "")
+            here = path_of_address(self.request.headers.get("hx-current-url", ""))
         elif self.request.url.query:
             here += f"?{self.request.url.query}"
         return self.redirect("/login?" + urlencode({"next": local_path(here)}))
@@ -258,9 +257,17 @@ class Visit:
 def local_path(text: str) -> str:
     """``text`` if it is a path of this server, else where the page begins: a link to the login form must not
     be able to lead away."""
-    parts = urlsplit(text)
     harmless = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
-    return text if harmless and not parts.netloc and not parts.scheme else "/schedules"
+    return text if harmless else "/schedules"
+
+
+def path_of_address(text: str) -> str:
+    """The path and query of a whole address, as a browser names the page that is open."""
+    try:
+        shown = urlsplit(text)
+    except ValueError:
+        return ""
+    return shown.path + (f"?{shown.query}" if shown.query else "")
 
 
 def unauthenticated() -> Unauthenticated:
