@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,16 @@ def test_a_deleted_schedule_comes_back_as_it_was_under_a_new_id(rig: Rig) -> Non
     assert made.pause is not None
     assert made.pause.reason == "mown"
     assert not rig.schedule(schedule.id).living
+
+
+def test_a_rate_that_comes_back_keeps_its_grid_and_does_not_fire_at_once(rig: Rig) -> None:
+    schedule = rig.create(schedule_expression="rate(1 hour)")
+    rig.clock.advance(minutes=90, seconds=7)
+    before = rig.schedule(schedule.id)
+    _, back = done(rig, before, action="delete")
+    go(rig, back)
+    made = rig.schedule(NEW)
+    assert made.next_run == schedule.created_date + timedelta(hours=2)
 
 
 def test_nobody_is_offered_to_create_anew_what_was_anothers(rig: Rig) -> None:

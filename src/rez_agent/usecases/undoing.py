@@ -11,7 +11,7 @@ from typing import Any
 
 from rez_agent.domain.command import CommandAction, Message
 from rez_agent.domain.errors import NotFound
-from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.instants import floor_second, rfc3339
 from rez_agent.domain.schedule import Pause, Schedule
 from rez_agent.ports import Ports, Record
 from rez_agent.usecases.callers import Caller
@@ -35,12 +35,20 @@ def way_back(before: Schedule, done: Message, *, caller: Caller, new_id: str) ->
         case CommandAction.PAUSE | CommandAction.RESUME if before.pause is not None:
             return (_paused(before.id, before.pause),)
         case CommandAction.DELETE if before.created_by == caller.name:
-            document = definition_document(before.definition)
-            create = {"action": "create", "schedule_id": new_id, "schedule": document}
+            create = {"action": "create", "schedule_id": new_id, "schedule": _anew(before)}
             return (create, _paused(new_id, before.pause)) if before.pause is not None else (create,)
         case CommandAction.RUN if "execution_id" in done.result:
             return ({"action": "cancel", "execution_id": done.result["execution_id"]},)
     return ()
+
+
+def _anew(schedule: Schedule) -> Command:
+    """The definition that makes its like. A rate without a start counts from its creation: it is given that
+    start, else its grid would begin anew, and it would fire at once."""
+    document = definition_document(schedule.definition)
+    if schedule.definition.start is None and schedule.definition.schedule_expression.startswith("rate"):
+        document["start"] = rfc3339(floor_second(schedule.created_date))
+    return document
 
 
 def _paused(schedule_id: str, pause: Pause) -> Command:

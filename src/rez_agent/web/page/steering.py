@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from rez_agent.domain.command import Message, MessageStatus
-from rez_agent.domain.errors import Invalid, Problem, RezError, Unavailable
+from rez_agent.domain.errors import Invalid, Problem, RezError
 from rez_agent.domain.schedule import Schedule
 from rez_agent.ports import Ports
 from rez_agent.usecases.callers import schedule_for
@@ -47,19 +48,27 @@ class Report:
 
 
 async def steer(api: Api, visit: Visit, schedule_ids: Sequence[str], action: str, **fields: Any) -> Report:
-    """Do ``action`` to each schedule, one after the other: what fails stops none of the others."""
-    report = Report()
-    for schedule_id in schedule_ids:
-        name = schedule_id
-        try:
-            before, new_id = await api.host.read(partial(_found, visit=visit, schedule_id=schedule_id))
-            name = before.definition.name
-            message = await carry_out(api, visit, action=action, schedule_id=schedule_id, **fields)
-            _note(report, before, message, way_back(before, message, caller=visit.caller, new_id=new_id))
-        except Unavailable:
-            raise
-        except RezError as error:
-            report.failed.append(f"{name}: {error.message}")
+    """Do ``action`` to each schedule, all at once: what fails stops none of the others, and however many
+    there are, one wait is enough for all."""
+    reports = await asyncio.gather(
+        *(_steer(api, visit, one, {"action": action, **fields}) for one in schedule_ids)
+    )
+    return Report(
+        done=[name for report in reports for name in report.done],
+        failed=[text for report in reports for text in report.failed],
+        back=[command for report in reports for command in report.back],
+    )
+
+
+async def _steer(api: Api, visit: Visit, schedule_id: str, command: dict[str, Any]) -> Report:
+    report, name = Report(), schedule_id
+    try:
+        before, new_id = await api.host.read(partial(_found, visit=visit, schedule_id=schedule_id))
+        name = before.definition.name
+        message = await carry_out(api, visit, schedule_id=schedule_id, **command)
+        _note(report, before, message, way_back(before, message, caller=visit.caller, new_id=new_id))
+    except RezError as error:
+        report.failed.append(f"{name}: {error.message}")
     return report
 
 
@@ -110,19 +119,27 @@ async def undo(api: Api, visit: Visit) -> Response:
     """POST /schedules/undo: back to the page on which it was pressed."""
     key, caller = (await visit.form()).text("undo"), visit.caller
     steps = await api.host.write(lambda ports: recall(ports, caller, key))
-    failed: list[str] = []
+    groups: dict[str, list[Command]] = {}
     for step in steps:
-        try:
-            message = await carry_out(api, visit, **step)
-            failed += [problem.message for problem in message.problems]
-        except Unavailable:
-            raise
-        except RezError as error:
-            failed.append(error.message)
+        groups.setdefault(step.get("schedule_id") or step["execution_id"], []).append(step)
+    told = await asyncio.gather(*(_go_back(api, visit, group) for group in groups.values()))
+    failed = [text for texts in told for text in texts]
     toast = Toast("Undone.")
     if failed:
         toast = Toast("Not all of it could be undone.", "bad", details=tuple(failed[:10]))
     return visit.redirect(_here(visit), toast)
+
+
+async def _go_back(api: Api, visit: Visit, steps: Sequence[Command]) -> list[str]:
+    """Undo what was done to one of them, step by step; why not, if a step fails, which ends it."""
+    try:
+        for step in steps:
+            message = await carry_out(api, visit, **step)
+            if message.problems:
+                return [problem.message for problem in message.problems]
+    except RezError as error:
+        return [error.message]
+    return []
 
 
 def _here(visit: Visit) -> str:

@@ -40,10 +40,12 @@
     const bar = document.querySelector(`[data-picked="${form}"]`);
     if (bar) bar.hidden = ticked.length === 0;
     for (const told of document.querySelectorAll(`[data-picked-count="${form}"]`)) told.textContent = ticked.length;
+    for (const one of document.querySelectorAll(`[data-needs-picked="${form}"]`)) one.disabled = ticked.length === 0;
   }
 
   function recount() {
-    for (const form of new Set([...document.querySelectorAll("[data-picked]")].map((bar) => bar.dataset.picked))) count(form);
+    const counted = [...document.querySelectorAll("[data-picked-count]")];
+    for (const form of new Set(counted.map((one) => one.dataset.pickedCount))) count(form);
   }
 
   document.addEventListener("change", (event) => {
