@@ -45,13 +45,13 @@ def test_a_paused_stretch_is_explained_and_its_change_can_be_read(program: Progr
     page.goto(made(program))
     ask(page, "2099-06-01T09:00")
     answer = page.locator("#why-answer")
-    expect(answer).to_contain_text("It will not run, for the schedule was paused. local paused it at")
+    expect(answer).to_contain_text("It will not run, for the schedule is paused. local paused it at")
     expect(answer.locator(".verdict")).to_contain_text(REASON)
     expect(answer.locator(".badge").first).to_contain_text("Paused")
     assert_accessible(page)
 
     answer.get_by_role("link", name="2 Jun 2099").click()
-    expect(answer).to_contain_text("for the schedule was paused")
+    expect(answer).to_contain_text("for the schedule is paused")
     ask(page, "2099-06-01T06:30")
     expect(answer).to_contain_text("cron(30 6 * * ? *) in America/New_York, which covers it, became")
 

@@ -442,7 +442,7 @@ def it_was_edited_while_it_was_paused(world: World) -> Answer:
     return world.why("13:00")
 
 
-@situation("paused", "It will not run, for the schedule was paused", "until somebody resumes it")
+@situation("paused", "It will not run, for the schedule is paused", "until somebody resumes it")
 def it_will_not_run_while_it_is_paused(world: World) -> Answer:
     world.create()
     world.command("pause", reason="mown")

@@ -28,8 +28,9 @@ from rez_agent.domain.zones import Zone, zone
 NEAR = timedelta(minutes=10)
 """A run that somebody asked for so close to the time in question is told of too."""
 
-DECIDED_WITHIN = timedelta(seconds=60)
-"""So long after an occurrence (and its flexible window) a host may take to write its entry."""
+DECIDED_WITHIN = timedelta(minutes=3)
+"""So long after an occurrence (and its flexible window) a host may take to write its entry: an engine may
+fire within the minute, and a sweep that looks each minute makes good what it did not."""
 
 ASKED_FOR = frozenset({Cause.RUN, Cause.BACKFILL, Cause.REPLAY})
 
@@ -178,8 +179,9 @@ class _Answering:
             return self._why(Verdict.PAUSED, f"The schedule was paused{detail}.")
         since = self._words.instant(pause.since if change is None else change.at)
         reason = f": {pause.reason.rstrip('.')}" if pause.reason else ", and gave no reason"
-        begin = "It will not run" if due > to_seconds(self._facts.now) else "It did not run"
-        text = f"{begin}, for the schedule was paused. {pause.by} paused it at {since}{reason}."
+        ahead = due > to_seconds(self._facts.now)
+        begin = "It will not run, for the schedule is" if ahead else "It did not run, for the schedule was"
+        text = f"{begin} paused. {pause.by} paused it at {since}{reason}."
         return replace(
             self._why(Verdict.PAUSED, f"{text} {self._end_of_pause(pause, due)}"),
             change=change,
