@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+import apsw
 import structlog
 import uvicorn
 import uvloop
@@ -18,7 +19,7 @@ import uvloop
 from rez_agent import __version__
 from rez_agent.domain.errors import Invalid, Unavailable
 from rez_agent.local.build import Built, build
-from rez_agent.local.database import locked, open_reader, quick_check
+from rez_agent.local.database import DATABASE_FILE, locked, open_reader, quick_check
 from rez_agent.local.logs import configure_logs
 from rez_agent.local.settings import LocalSettings
 from rez_agent.usecases.keys import list_keys
@@ -48,7 +49,7 @@ def serve(settings: LocalSettings, *, on_ready: Callable[[str], None] = lambda _
     settings.checked()
     configure_logs(settings.log_level)
     with locked(settings.data_dir), _listening(settings) as listener:
-        built = build(settings)
+        built = _built(settings)
         try:
             _check_database(built)
             _collect_garbage_less_often()
@@ -156,6 +157,15 @@ def _listening(settings: LocalSettings) -> Iterator[socket.socket]:
 def _url(settings: LocalSettings, listener: socket.socket) -> str:
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{name}:{listener.getsockname()[1]}"
+
+
+def _built(settings: LocalSettings) -> Built:
+    """The host. Raises Unavailable ``database_damaged`` where the database can't even be opened."""
+    try:
+        return build(settings)
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        text = _damaged(settings.data_dir / DATABASE_FILE, [str(error)])
+        raise Unavailable(text, code="database_damaged") from None
 
 
 def _check_database(built: Built) -> None:
