@@ -251,6 +251,27 @@ def test_the_outlook_notes_the_clock_changes(browser: Browser) -> None:
     assert "note is-warn" in browser.html
 
 
+def test_the_outlook_heeds_the_calendar(server: Server, browser: Browser) -> None:
+    closed = {"2031-01-01": "New Year", "2031-01-02": ""}
+    days = CalendarDefinition.model_validate({"closed": closed})
+    server.wait(server.host.write(lambda ports: create_calendar(ports, ADMIN, "shop", days, NOTHING_FOUND)))
+    browser.get("/schedules/new")
+    asked: dict[str, Any] = {
+        "frequency": "expression",
+        "expression": "cron(0 9 1 1 ? 2031)",
+        "calendar": "shop",
+    }
+    fields = dict(browser.fields)
+    browser.send("/schedules/form/outlook", fragment=True, **asked, calendar_closed="next")
+    assert "Fri 3 Jan 2031 09:00" in browser.html
+    browser.fields = fields
+    browser.send("/schedules/form/outlook", fragment=True, **asked, calendar_closed="skip")
+    assert "New Year" in browser.html
+    browser.fields = fields
+    browser.send("/schedules/form/outlook", fragment=True, calendar="shopp")
+    assert set(browser.errors()) == {"calendar"}
+
+
 # --- edit ---
 
 
