@@ -18,6 +18,7 @@ from rez_agent.web.page import (
     schedule_list,
     statics,
     steering,
+    template_screens,
     weekly,
 )
 from rez_agent.web.page.form import routes as form_routes
@@ -41,6 +42,7 @@ SCREENS = (
     *run.OPERATIONS,
     *weekly.OPERATIONS,
     *messages.OPERATIONS,
+    *template_screens.OPERATIONS,
     *alerts.OPERATIONS,
 )
 """What there is, in the order of the navigation. The first that matches a request has it."""

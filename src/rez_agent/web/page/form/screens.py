@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -36,7 +37,10 @@ WAIT_SECONDS = 15.0
 
 
 async def new(api: Api, visit: Visit) -> Response:
-    """GET /schedules/new"""
+    """GET /schedules/new; with ``?template=`` that template's own form, which asks for less."""
+    template = visit.request.query_params.get("template", "")
+    if template:
+        return visit.redirect(f"/templates/{quote(template, safe='')}")
     copied = visit.request.query_params.get("copy", "")
 
     def ask(ports: Ports) -> tuple[Situation, Outlook]:
