@@ -12,8 +12,10 @@ import pytest
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.alert import ENGINE, Alert, Phase
 from rez_agent.domain.alert_rules import STANDING, AlertKind, AlertRule, RuleDefinition
+from rez_agent.domain.execution import Cause, ExecutionStatus
 from rez_agent.domain.schedule import Schedule
 from rez_agent.usecases.alert_rules import create_rule, delete_rule, replace_rule
+from rez_agent.usecases.entries import asked_execution
 from tests.fakes import NOON, OK, REFUSED
 from tests.rig import ANN, BOB, Rig
 
@@ -278,6 +280,20 @@ def test_a_deleted_schedule_is_no_reason_to_wait_for_its_recovery(rig: Rig) -> N
     rig.clock.advance(seconds=5)
     (alert,) = rig.look_for_alerts("ops")
     assert (alert.open, phases(alert)) == (False, ["fired"])
+
+
+def test_a_test_run_that_fails_is_no_alert(rig: Rig) -> None:
+    made = rig.create("report", schedule_expression="cron(0 13 * * ? *)")
+    rig.command(action="run", schedule_id=made.id)
+    rig.work(REFUSED)
+    rig.look_for_alerts("ops")
+    rule(rig, "consecutive_failures", failures=1)
+    now = rig.clock.advance(minutes=1)
+    tried = asked_execution(made, now, Cause.TEST, "msg_1", now=now)
+    rig.do(lambda ports: ports.ledger.add([tried]))
+    rig.work(REFUSED)
+    assert rig.execution(tried.id).status is ExecutionStatus.FAILED
+    assert rig.look_for_alerts("ops") == []
 
 
 def test_an_owner_hears_nothing_of_anothers_schedules(rig: Rig) -> None:
