@@ -89,6 +89,9 @@ class TemplateUse(Frozen):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
+ConditionText = Annotated[str, Text, StringConstraints(min_length=1, max_length=CONDITION_AT_MOST)]
+
+
 class Extras(Frozen):
     """What only some schedules ask for, so that hosts keep it apart.
 
@@ -96,9 +99,7 @@ class Extras(Frozen):
     which nothing fires. ``template``: where the definition came from.
     """
 
-    condition: Annotated[str, Text, StringConstraints(min_length=1, max_length=CONDITION_AT_MOST)] | None = (
-        None
-    )
+    condition: ConditionText | None = None
     calendar: CalendarUse | None = None
     template: TemplateUse | None = None
 
@@ -110,13 +111,13 @@ def _unique(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 
 
-class ScheduleDefinition(Extras):
+class ScheduleDefinition(Frozen):
     """What a caller says of a schedule. Field names are the ones of the first system.
 
     ``schedule_expression`` is cron(...), rate(...) or at(...) in EventBridge Scheduler's grammar, read on
     the wall clock of ``timezone`` (an IANA name). ``start`` and ``end`` bound the occurrences, both
     inclusive, to the second; ``at`` ignores them. ``payload`` is what the target is given; its shape
-    depends on ``target_type``.
+    depends on ``target_type``. For what comes after the policies see :class:`Extras`.
     """
 
     name: Annotated[str, Text, StringConstraints(min_length=1, max_length=128)]
@@ -129,6 +130,9 @@ class ScheduleDefinition(Extras):
     start: Annotated[Instant, AfterValidator(floor_second)] | None = None
     end: Annotated[Instant, AfterValidator(floor_second)] | None = None
     policies: Policies = DEFAULT_POLICIES
+    condition: ConditionText | None = None
+    calendar: CalendarUse | None = None
+    template: TemplateUse | None = None
 
     @model_validator(mode="after")
     def _start_before_end(self) -> ScheduleDefinition:

@@ -53,12 +53,16 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds < 1_000:
         return f"{round(milliseconds)} ms"
     if milliseconds < 60_000:
-        return f"{milliseconds / 1_000:.1f} s"
+        return f"{milliseconds / 1_000:.1f}".removesuffix(".0") + " s"
     minutes, seconds = divmod(round(milliseconds / 1_000), 60)
     if minutes < 60:
-        return f"{minutes} min {seconds} s"
+        return _both(minutes, "min", seconds, "s")
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
+    return _both(hours, "h", minutes, "min")
+
+
+def _both(large: int, unit: str, small: int, smaller: str) -> str:
+    return f"{large} {unit} {small} {smaller}" if small else f"{large} {unit}"
 
 
 def counted(number: int, word: str) -> str:
