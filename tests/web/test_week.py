@@ -26,7 +26,13 @@ def test_a_schedule_that_is_due_every_minute_is_told_by_the_hour(server: Server)
 
 
 def test_what_can_not_be_read_is_refused(server: Server) -> None:
-    for query, field in (("timezone=Mars", None), ("from=monday", "from"), ("colour=red", "colour")):
+    for query, field in (
+        ("timezone=Mars", None),
+        ("from=monday", "from"),
+        ("from=9999-12-31", "from"),
+        ("from=0001-01-01", "from"),
+        ("colour=red", "colour"),
+    ):
         refused = server("GET", f"/api/week?{query}")
         assert refused.status == 422, query
         assert refused.document["errors"][0].get("field") == field

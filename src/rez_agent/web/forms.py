@@ -21,6 +21,8 @@ from rez_agent.usecases.statistics import COUNTED_AT_MOST
 Cursor = Annotated[str | None, Field(max_length=1_024, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=500, description="items on a page")]
 Word = Annotated[str, Field(max_length=128)]
+Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(2199, 12, 31))]
+"""A day in a query, where our times lie."""
 Flag = Annotated[bool, Field(strict=True)]
 """True or false in a body: nothing that merely looks like it, since much hangs on it."""
 
@@ -234,7 +236,7 @@ class StatisticsFilter(Frozen):
 class WeekFilter(Frozen):
     """Which seven days, of which schedules. Without ``from``: from the present week's Monday on."""
 
-    from_: Annotated[date | None, Field(alias="from", description="the first day, such as 2026-03-02")] = None
+    from_: Annotated[Day | None, Field(alias="from", description="the first day, such as 2026-03-02")] = None
     timezone: Annotated[str, Field(max_length=256, description="whose days; an IANA name")] = "UTC"
     created_by: Annotated[Word | None, Field(description="the owner: the name of the key")] = None
     tag: Word | None = None

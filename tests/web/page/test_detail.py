@@ -80,7 +80,8 @@ def test_runs_are_filtered_by_the_address(server: Server, browser: Browser) -> N
     for nothing in ("status=failed", "reason=missed", "until=2020-01-01", "since=2199-01-01"):
         browser.open(f"{base}&{nothing}")
         assert "Nothing matches" in browser.shown
-    assert browser.open(f"{base}&status=lost").status == 422
+    for unfit in ("status=lost", "until=9999-12-31", "since=0001-01-01", "since=yesterday"):
+        assert browser.open(f"{base}&{unfit}").status == 422
 
 
 def test_a_backfill_is_counted_before_it_is_run(server: Server, browser: Browser) -> None:

@@ -13,7 +13,7 @@ from rez_agent.domain.schedule import Schedule
 from rez_agent.domain.zones import zone
 from rez_agent.ports import ExecutionQuery
 from rez_agent.usecases.history import history
-from rez_agent.web.forms import Cursor
+from rez_agent.web.forms import Cursor, Day
 from rez_agent.web.operations import Api
 from rez_agent.web.page.tabs import Tab
 from rez_agent.web.page.visits import Visit
@@ -26,8 +26,8 @@ class RunsFilter(Frozen):
 
     status: ExecutionStatus | None = None
     reason: Reason | None = None
-    since: date | None = None
-    until: date | None = None
+    since: Day | None = None
+    until: Day | None = None
     cursor: Cursor = None
 
     @property
