@@ -136,6 +136,8 @@ def screens(house: House) -> list[tuple[str, str]]:
         ("new", "/schedules/new"),
         ("edit", f"/schedules/{house.ids['tee-time-watch']}/edit"),
         *_of_runs(house),
+        ("calendars", "/calendars"),
+        ("calendar-new", "/calendars/new"),
         ("alerts", "/alerts"),
         ("templates", "/templates"),
         ("template", "/templates/tee-time-watch"),

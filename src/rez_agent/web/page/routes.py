@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from rez_agent.web.operations import Api, DirectRoute
 from rez_agent.web.page import (
     alerts,
+    calendars,
     detail,
     login,
     messages,
@@ -43,6 +44,7 @@ SCREENS = (
     *weekly.OPERATIONS,
     *messages.OPERATIONS,
     *template_screens.OPERATIONS,
+    *calendars.OPERATIONS,
     *alerts.OPERATIONS,
 )
 """What there is, in the order of the navigation. The first that matches a request has it."""
