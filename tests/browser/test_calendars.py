@@ -39,4 +39,3 @@ def test_a_calendar_is_made_looked_at_and_changed(tab: Tab) -> None:
     expect(page.locator("tbody")).to_contain_text("holidays of AT")
     assert_accessible(page)
     assert_fits(page)
-    page.set_viewport_size({"width": 1280, "height": 900})
