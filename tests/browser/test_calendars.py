@@ -31,7 +31,7 @@ def test_a_calendar_is_made_looked_at_and_changed(tab: Tab) -> None:
     expect(page.locator(".month")).to_have_count(12)
     expect(page.locator(".month").last).to_contain_text("Christmas Day")
     assert_accessible(page)
-    page.set_viewport_size(PHONE)
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     assert_fits(page)
     page.get_by_role("link", name="2027").click()
     expect(page.get_by_role("heading", name="2027")).to_be_visible()
