@@ -1,7 +1,8 @@
 """A target that remembers what reached it: a process of its own, so cheap that it is never the bottleneck.
 
 ``python -m tests.e2e.recorder`` prints its port. The path decides the answer: ``/fail/N/...`` is 503 for the
-first N requests with one ``Idempotency-Key``, ``/slow/S/...`` comes after S seconds, all else is 200 at once.
+first N requests with one ``Idempotency-Key``, ``/slow/S/...`` comes after S seconds, ``/free/...`` and
+``/taken/...`` say in JSON whether something is free, all else is 200 at once.
 ``GET /_record?N`` answers what was received but for the first N, in order of arrival: ``[time, key, path]``,
 the time being when the request had arrived whole, in seconds since 1970.
 """
@@ -22,6 +23,10 @@ from typing import Self, cast
 import uvloop
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+_FREE, _TAKEN = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    for body in (b'{"free": true}', b'{"free": false}')
+)
 _NOT_NOW = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\nnot now"
 _END = b"\r\n\r\n"
 
@@ -75,6 +80,8 @@ class _Connection(asyncio.Protocol):
         if kind == b"fail" and self._record.refused[key] < int(rest.partition(b"/")[0]):
             self._record.refused[key] += 1
             self._write(_NOT_NOW)
+        elif kind in (b"free", b"taken"):
+            self._write(_FREE if kind == b"free" else _TAKEN)
         elif kind == b"slow":
             asyncio.get_running_loop().call_later(float(rest.partition(b"/")[0]), self._write, _OK)
         else:

@@ -181,6 +181,7 @@ def _fire_early(story: Story, kind: str, schedule_id: str) -> None:
 def _execute(story: Story) -> list[str]:
     """What becomes of executions; schedules with one that has ended."""
     fired = story.create("fired", at(_now().timestamp() + 4))
+    judged = story.create("judged", at(_now().timestamp() + 4), condition="runs_today < 5")
     secret = story.create("secret", headers={"X-Token": {"secret": "TOKEN"}})
     story.run(secret)
     retry = {"retry": {"max_attempts": 1, "min_backoff_seconds": 1, "max_backoff_seconds": 2}}
@@ -190,7 +191,7 @@ def _execute(story: Story) -> list[str]:
     story.run(dead)
     story.ended(dead)
     story.ask("POST", "/api/executions/redrive", {"schedule_id": dead})
-    for schedule in (fired, secret, flaky, dead):
+    for schedule in (fired, judged, secret, flaky, dead):
         story.ended(schedule)
     run = story.run(story.create("cancelled", path="/slow/5/x"))
     story.ask("POST", f"/api/executions/{run}/cancel", {"reason": "enough"})
