@@ -167,7 +167,7 @@ def _tell_preview(found: Mapping[str, Any]) -> None:
     if found["definition"] is not None:
         print(json.dumps(found["definition"], indent=2, ensure_ascii=False))
     if found["explanation"]:
-        print(clean(f"Due {found['explanation']}"))
+        print(clean(found["explanation"]))
     for due in found["occurrences"][:3]:
         print(clean(f"  {due['local']}"))
 
