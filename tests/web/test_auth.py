@@ -137,6 +137,7 @@ def hers(locked: Server, keys: dict[str, str]) -> dict[str, str]:
         "alert_rule_id": rule["id"],
         "alert_id": alert["id"],
         "calendar_name": "none",
+        "template": "none",
     }
 
 
