@@ -7,7 +7,6 @@ and ends by itself when we do: its input ends then.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import select
@@ -38,6 +37,8 @@ class Judge:
 
     async def judge(self, condition: Condition) -> Verdict:
         """What a condition comes to. Never raises, except when it is cancelled."""
+        import asyncio  # noqa: PLC0415  # whoever only checks what is asked starts without it
+
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._judge, condition)
 
