@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,7 +84,12 @@ def furnish(house: House) -> None:
     )
     house.make("crm-push", "rate(30 minutes)", "/fail/9/", tags=["sales"], policies=quick)
     house.make("nightly-backup", "cron(30 2 * * ? *)", tags=["ops"], **office)
-    house.make("quarter-close", "cron(0 18 LW 3,6,9,12 ? *)", tags=["billing"], **office)
+    germany = {"name": "germany", "title": "Public holidays in Germany"}
+    days = {"source": {"kind": "holidays", "country": "DE"}}
+    made = house.program.post("/api/calendars", {**germany, **days})
+    assert made.status == 201, made.body
+    early: Document = {"calendar": {"name": "germany", "closed": "previous"}}
+    house.make("quarter-close", "cron(0 18 LW 3,6,9,12 ? *)", tags=["billing"], **office, **early)
     house.make("one-reminder", at(time.time() + 86_400))
     notify = {
         "target_type": "notification",
@@ -118,10 +124,14 @@ def furnish(house: House) -> None:
     house.change(
         "nightly-backup",
         "pause",
-        {"reason": "the store moves to a new disk", "until": "2099-01-04T06:00:00Z"},
+        {"reason": "the store moves to a new disk", "until": f"{_in_days(9):%Y-%m-%dT06:00:00Z}"},
     )
     for name in runs:
         eventually(partial(_all_over, house, name), 60, name)
+
+
+def _in_days(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
 
 
 def _all_over(house: House, name: str) -> bool:
@@ -137,6 +147,7 @@ def screens(house: House) -> list[tuple[str, str]]:
         ("edit", f"/schedules/{house.ids['tee-time-watch']}/edit"),
         *_of_runs(house),
         ("calendars", "/calendars"),
+        ("calendar", "/calendars/germany"),
         ("calendar-new", "/calendars/new"),
         ("alerts", "/alerts"),
         ("templates", "/templates"),
@@ -158,7 +169,7 @@ def _of_runs(house: House) -> list[tuple[str, str]]:
         ("detail-upcoming", f"{page}?tab=upcoming"),
         ("detail-settings", f"{page}?tab=settings"),
         ("detail-changes", f"/schedules/{house.ids['stand-up']}?tab=changes"),
-        ("why", f"/schedules/{house.ids['nightly-backup']}/why?at=2098-06-01T02:30"),
+        ("why", f"/schedules/{house.ids['nightly-backup']}/why?at={_in_days(4):%Y-%m-%d}T02:30"),
         ("run", f"/executions/{house.runs('crm-push')[0]['id']}"),
         ("runs", "/executions"),
         ("week", "/week?timezone=Europe/Berlin"),
