@@ -272,6 +272,16 @@ def test_the_outlook_heeds_the_calendar(server: Server, browser: Browser) -> Non
     assert set(browser.errors()) == {"calendar"}
 
 
+def test_a_new_schedule_may_start_from_a_template(server: Server, browser: Browser) -> None:
+    link = '<a class="button" href="/templates">Start from a template</a>'
+    browser.get("/schedules/new")
+    assert link in browser.html
+    assert server("GET", "/templates").status == 200
+    made = server.made("has-started", **NOTE)
+    browser.get(f"/schedules/{made['id']}/edit")
+    assert link not in browser.html
+
+
 # --- edit ---
 
 
