@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,6 +14,7 @@ from rez_agent.actions.templates import BadTemplate, RenderingFailed, Templates
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.secret import Secret
 from tests.actions.support import NOW, MemorySecrets, acting, ok, run, serving, work
+from tests.steps import Steps
 
 CATALOGUE = """
 actions:
@@ -255,10 +255,9 @@ def test_what_a_template_must_not_say_is_refused_when_it_is_read(source: str) ->
 def test_a_template_can_neither_escape_nor_run_away(source: str) -> None:
     template = Templates().text(source)
     values = {"x": "x", "many": list(range(3000)), "long": "y" * 10_000, "scheduled_time": NOW}
-    begun = time.process_time()
-    with pytest.raises(RenderingFailed):
+    with Steps() as steps, pytest.raises(RenderingFailed):
         template.render(values)
-    assert time.process_time() - begun < 1
+    assert steps.count < 1_000_000
 
 
 def test_a_lone_expression_keeps_its_kind_and_anything_else_is_a_text() -> None:

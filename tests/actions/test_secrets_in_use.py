@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from tests.actions.support import (
     serving,
     work,
 )
+from tests.steps import Steps
 
 CANARY = 'canary/9+"é&=?'
 LOCAL = ("127.0.0.1",)
@@ -273,9 +273,9 @@ def test_many_and_long_secrets_are_looked_for_in_little_time() -> None:
     redactor = Redactor(secrets)
     text = "ab" * 6_000 + "value-299-" + "x" * 40 + "value-77-xx"
     redactor.clean(text)  # the forms are made once
-    begun = time.process_time()
-    cleaned = redactor.clean(text, cut=True)
-    assert time.process_time() - begun < 0.5
+    with Steps() as steps:
+        cleaned = redactor.clean(text, cut=True)
+    assert steps.count < 100_000
     assert cleaned == "ab" * 6_000 + MASK + MASK
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import Occurrences, parse
 from tests.domain.oracle import due_days, due_minutes
 from tests.domain.strategies import LIVELY_ZONES, crons, midnights, often, zones
+from tests.steps import Steps
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -170,9 +170,9 @@ _PIECES = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 @given(st.text(max_size=4096) | st.lists(_PIECES, max_size=120).map("".join), st.text(max_size=60) | zones)
 def test_any_text_is_read_or_refused_at_once(text: str, timezone: str) -> None:
-    began = time.process_time()
-    problems = problems_in(text, timezone)
-    assert time.process_time() - began < 0.05
+    with Steps() as steps:
+        problems = problems_in(text, timezone)
+    assert steps.count < 50_000
     assert all(problem.message and problem.pointer for problem in problems)
     assert all(0 <= p.position <= len(text) for p in problems if p.position is not None)
 
@@ -202,17 +202,16 @@ def problems_in(text: str, timezone: str) -> tuple[Problem, ...]:
     ],
 )
 def test_a_hostile_text_is_refused_at_once(text: str) -> None:
-    began = time.process_time()
-    with pytest.raises(Invalid):
+    with Steps() as steps, pytest.raises(Invalid):
         parse(text, "America/" + "x" * 42)
-    assert time.process_time() - began < 0.05
+    assert steps.count < 50_000
 
 
 @pytest.mark.parametrize("timezone", LIVELY_ZONES)
 def test_every_minute_of_two_centuries_is_counted_within_a_moment(timezone: str) -> None:
     occurrences = Occurrences(parse("cron(* * * * ? *)", timezone))
     occurrences.count_between(EPOCH, datetime(2199, 12, 31, tzinfo=UTC))  # the zone's table is laid once
-    began = time.process_time()
-    total = occurrences.count_between(datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
-    assert time.process_time() - began < 0.1
+    with Steps() as steps:
+        total = occurrences.count_between(datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
+    assert steps.count < 1_000
     assert 5_259_000 < total <= 5_260_320

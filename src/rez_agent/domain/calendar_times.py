@@ -59,6 +59,12 @@ class LocalDays:
         instant = self._zone.resolve(_WALL_EPOCH + timedelta(days=number, seconds=wall))
         return min(max(instant, self.start(number)), self.start(number + 1) - 1)
 
+    def is_steady(self, number: int) -> bool:
+        """Whether the clock does not change on a day: its wall times are its seconds."""
+        start, end = self.start(number), self.start(number + 1)
+        segment = self._zone.segment_at(start)
+        return end - start == DAY and end <= segment.hi and (start + segment.offset) % DAY == 0
+
 
 class OnDays:
     """Those of ``occurrences`` from ``low`` to ``high``, both inclusive, that fall on days which ``calendar``
@@ -254,12 +260,14 @@ class MovedOccurrences(Occurrences):
         return found
 
     def _movements(self, day: int) -> Iterator[tuple[int, int]]:
-        """What is moved to ``day``: from where, and to where."""
+        """What is moved to ``day``: from where, and to where. Between steady days that is a plain shift."""
+        steady = self._days.is_steady(day)
         for source in self._sources(day):
-            end = self._days.start(source + 1)
-            due = self.nominal.next_epoch(self._days.start(source) - 1)
+            start, end = self._days.start(source), self._days.start(source + 1)
+            shift = self._days.start(day) - start if steady and self._days.is_steady(source) else None
+            due = self.nominal.next_epoch(start - 1)
             while due is not None and due < end:
-                yield due, self._days.at(day, self._days.wall(due))
+                yield due, due + shift if shift is not None else self._days.at(day, self._days.wall(due))
                 due = self.nominal.next_epoch(due)
 
     def _is_nominal(self, instant: int) -> bool:

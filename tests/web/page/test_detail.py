@@ -161,7 +161,7 @@ def test_a_name_that_the_shell_would_read_is_quoted() -> None:
     [
         ({}, ("tried again up to 3 times", "the newest is run", "the next is skipped", "at once", "stays")),
         ({"retry": {"max_attempts": 0}}, ("is not tried again",)),
-        ({"retry": {"max_attempts": 1}}, ("up to 1 time, after a random wait of up to 10.0 s", "than 1 h.")),
+        ({"retry": {"max_attempts": 1}}, ("up to 1 time, after a random wait of up to 10 s", "than 1 h.")),
         (
             {"retry": {"min_backoff_seconds": 0, "max_backoff_seconds": 0}},
             ("up to 3 times, at once, as long as",),
