@@ -166,6 +166,27 @@ def test_a_test_run_calls_what_stands_there_and_shows_the_answer(
     expect(page.locator("#test-run")).to_contain_text("Nothing was sent")
 
 
+def test_a_condition_is_tried_before_it_is_saved(open_tab: OpenTab) -> None:
+    page = open_tab(viewport=PHONE).page
+    page.goto("/schedules/new")
+    page.get_by_text("Condition and calendar").click()
+    page.get_by_label("Only if").fill("last.body.free")
+    page.get_by_text("Try it", exact=True).click()
+    page.get_by_label("The run before").select_option("succeeded")
+    page.get_by_label("Its answer, as JSON").fill('{"free": false}')
+    page.get_by_role("button", name="Try the condition").click()
+    told = page.locator("#condition-tried")
+    expect(told).to_contain_text("False: it would be skipped.")
+    expect(told.locator("dd")).to_have_text("false")
+    assert_accessible(page)
+    assert_fits(page)
+    page.get_by_label("Only if").fill("last.stauts == 'x'")
+    page.get_by_role("button", name="Try the condition").click()
+    expect(told.locator("mark")).to_have_text(".stauts")
+    assert_accessible(page)
+    assert_fits(page)
+
+
 def test_somebody_who_was_quicker_is_told_and_nothing_typed_is_lost(
     program: Program, target: Recorder, tab: Tab
 ) -> None:

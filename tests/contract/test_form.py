@@ -89,3 +89,24 @@ def test_a_test_run_of_the_form_is_one_execution(name: str, tmp_path: Path) -> N
         assert (await host.read(lambda ports: ports.schedules.list(ScheduleQuery()))).items == ()
 
     tell(name, tmp_path, story)
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_a_condition_is_tried_against_the_run_before_as_it_was_or_as_one_thinks_it_up(
+    name: str, tmp_path: Path
+) -> None:
+    async def story(host: Host, app: RestApi) -> None:
+        new = await get(app, "/schedules/new")
+        fields = {"name": "by form", "kind": "notification", "note_message": "hello"}
+        asked = fields | {"condition": "payload.message == 'hello' && last.body.free"}
+        path = "/schedules/form/condition"
+        assert "be judged:" in (await send(app, new, path, **asked)).body.decode()
+        sample = {"try_status": "succeeded", "try_response": "200", "try_body": '{"free": true}'}
+        assert "True:</strong> it would run" in (await send(app, new, path, **asked, **sample)).body.decode()
+        assert (await send(app, new, "/schedules/new", **asked)).status == 303
+        (schedule,) = (await host.read(lambda ports: ports.schedules.list(ScheduleQuery()))).items
+        opened = await get(app, f"/schedules/{schedule.id}/edit")
+        told = await send(app, opened, path, condition="schedule.revision == 2 || last.exists")
+        assert "False:</strong> it would be skipped" in told.body.decode()
+
+    tell(name, tmp_path, story)

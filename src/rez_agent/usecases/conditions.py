@@ -51,9 +51,9 @@ def bare_facts(now: datetime) -> Facts:
 
 
 def with_given(facts: Facts, given: Mapping[str, Any]) -> Facts:
-    """``facts`` with values of the caller's own: ``payload``, ``timezone``, ``scheduled_time``,
-    ``runs_today``, and ``last`` (``status``, ``code``, ``response_status``, ``body`` and its times; null:
-    there is none)."""
+    """``facts`` with values of the caller's own: ``name``, ``tags``, ``target_type``, ``payload``,
+    ``timezone``, ``scheduled_time``, ``runs_today``, and ``last`` (``status``, ``code``,
+    ``response_status``, ``body`` and its times; null: there is none)."""
     given = dict(given)
     if "payload" in given:
         given["payload"] = to_json(given["payload"]).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,7 +15,8 @@ from rez_agent.domain.instants import EPOCH, Instant
 from rez_agent.domain.policies import Frozen
 from rez_agent.domain.schedule import CONDITION_AT_MOST
 from rez_agent.domain.zones import suggest_zone, zone_names
-from rez_agent.ports import Actions, Ports
+from rez_agent.ports import Actions, Host, Ports
+from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.conditions import bare_facts, latest_facts, with_given
 from rez_agent.usecases.keys import Scope
 from rez_agent.web import examples
@@ -77,19 +79,28 @@ async def check(api: Api, call: Call) -> Response:
         text = f"{suggest_zone(asked.timezone)}."
         raise Invalid.of([Problem("invalid_timezone", text, "/timezone")])
 
+    verdict, problems = await judged_by(
+        api.host, call.caller, asked.condition, asked.schedule_id, _given(asked)
+    )
+    return answer(_judged(verdict, problem_documents(tuple(each.under("/condition") for each in problems))))
+
+
+async def judged_by(
+    host: Host, caller: Caller, condition: str, schedule_id: str | None, given: Mapping[str, Any]
+) -> tuple[Verdict, list[Problem]]:
+    """What a condition comes to, by what a schedule has (None: by nothing), what is ``given`` counting before
+    it; or all that is wrong with its text. Raises NotFound ``schedule_not_found``."""
+
     def gather(ports: Ports) -> tuple[Facts, Actions]:
         now = ports.clock.now()
-        known = bare_facts(now)
-        if asked.schedule_id is not None:
-            known = latest_facts(ports, call.caller, asked.schedule_id, now)
-        return with_given(known, _given(asked)), ports.actions
+        known = bare_facts(now) if schedule_id is None else latest_facts(ports, caller, schedule_id, now)
+        return with_given(known, given), ports.actions
 
-    facts, actions = await api.host.read(gather)
-    problems = actions.check_condition(asked.condition, json.loads(facts.payload))
+    facts, actions = await host.read(gather)
+    problems = actions.check_condition(condition, json.loads(facts.payload))
     if problems:
-        told = problem_documents(tuple(problem.under("/condition") for problem in problems))
-        return answer(_judged(Verdict(None), told))
-    return answer(_judged(await actions.judge(Condition(asked.condition, facts)), []))
+        return Verdict(None), problems
+    return await actions.judge(Condition(condition, facts)), []
 
 
 def _given(asked: ConditionRequest) -> dict[str, Any]:

@@ -414,6 +414,71 @@ def test_what_can_not_be_called_is_told_and_nothing_is_sent(browser: Browser) ->
     assert set(browser.errors()) == {"http_url"}
 
 
+# --- trying a condition ---
+
+
+def tried(browser: Browser, condition: str, **more: str) -> str:
+    """What the page tells of a condition that is tried."""
+    fields = dict(browser.fields)
+    answer = browser.send("/schedules/form/condition", fragment=True, condition=condition, **more)
+    assert answer.status == 200
+    browser.fields = fields
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", browser.html)).split())
+
+
+def test_a_condition_is_tried_with_what_stands_in_the_fields(browser: Browser) -> None:
+    browser.get("/schedules/new")
+    note = {
+        "kind": "notification",
+        "note_message": "hi",
+        "timezone": "Asia/Tokyo",
+        "tags": "a, b",
+        "name": "n",
+    }
+    condition = "payload.message == 'hi' && schedule.timezone == 'Asia/Tokyo' && 'b' in schedule.tags"
+    assert tried(browser, condition, **note).startswith("True: it would run.")
+    assert "payload.message" in browser.html
+    assert tried(browser, "last.exists", **note) == "False: it would be skipped. last.exists false"
+
+
+def test_a_condition_is_tried_against_a_run_that_one_thinks_up(browser: Browser) -> None:
+    browser.get("/schedules/new")
+    condition = "last.status == 'failed' && last.response_status == 503 && last.body.free"
+    sample = {"try_status": "failed", "try_response": "503", "try_body": '{"free": true}'}
+    assert tried(browser, condition, **sample).startswith("True:")
+    assert tried(browser, condition, **sample | {"try_response": ""}).startswith("False:")
+    assert "no field" in tried(browser, "last.body.free", **sample | {"try_body": "{}"})
+
+
+def test_a_condition_is_tried_against_the_run_before_or_none(server: Server, browser: Browser) -> None:
+    made = server.made("ran before", **NOTE)
+    started = server("POST", f"/api/schedules/{made['id']}/run", headers={"prefer": "wait=5"})
+    path = f"/api/executions/{started.document['execution_id']}"
+    while server("GET", path).document["status"] in ("queued", "running"):
+        pass
+    browser.get(f"/schedules/{made['id']}/edit")
+    assert tried(browser, "last.status == 'succeeded'").startswith("True:")
+    assert tried(browser, "last.status == 'succeeded'", try_status="none").startswith("False:")
+
+
+def test_what_is_wrong_with_a_condition_is_told_with_its_place(browser: Browser) -> None:
+    browser.get("/schedules/new")
+    told = tried(browser, "runs_today < 3 && last.stauts == 'x'")
+    assert told.startswith("This is no condition:")
+    assert "<mark>.stauts</mark>" in browser.html
+    assert "It was not tried: Write a condition to try." in tried(browser, "")
+    wrong = tried(browser, "true", try_status="failed", try_response="many", try_body="{")
+    assert "three digits" in wrong
+    assert 'href="#try_body"' in browser.html
+
+
+def test_a_condition_is_tried_without_a_script(browser: Browser) -> None:
+    browser.get("/schedules/new")
+    assert browser.send("/schedules/form/condition", condition="runs_today == 0", name="kept").status == 200
+    assert "it would run" in browser.html
+    assert (browser.fields["condition"], browser.fields["name"]) == ("runs_today == 0", "kept")
+
+
 # --- who may ---
 
 

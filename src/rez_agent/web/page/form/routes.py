@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rez_agent.usecases.keys import Scope
-from rez_agent.web.page.form import helping, screens
+from rez_agent.web.page.form import helping, screens, trying
 from rez_agent.web.page.operations import PageOperation
 
 OPERATIONS = (
@@ -17,6 +17,9 @@ OPERATIONS = (
     PageOperation("POST", "/schedules/form/refresh", helping.refresh, "page_form_refresh", Scope.WRITE),
     PageOperation("POST", "/schedules/form/outlook", helping.look, "page_form_outlook", Scope.WRITE),
     PageOperation("GET", "/schedules/form/calendars", helping.calendars, "page_form_calendars", Scope.WRITE),
+    PageOperation(
+        "POST", "/schedules/form/condition", trying.try_condition, "page_form_condition", Scope.WRITE
+    ),
     PageOperation("POST", "/schedules/form/test", helping.test, "page_form_test", Scope.WRITE),
     PageOperation(
         "GET", "/schedules/form/test/{execution_id}", helping.follow, "page_form_tested", Scope.WRITE

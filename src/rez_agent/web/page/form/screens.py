@@ -151,7 +151,8 @@ def shown(
     **more: Any,
 ) -> Response:
     """The form as a page."""
-    context: dict[str, Any] = {"pasted": pasted, "conflict": None, "since": (), "tested": None, **more}
+    context: dict[str, Any] = {"pasted": pasted, "conflict": None, "since": (), "tested": None, "tried": None}
+    context |= more
     if tested is not None:
         context["tested"] = showing.tested_of(tested)
     return visit.page("form.html", status, **context_of(form, found), **context, zones=sorted(zone_names()))
