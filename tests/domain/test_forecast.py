@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rez_agent.domain.due import Instants
 from rez_agent.domain.expression import parse
 from rez_agent.domain.forecast import LONGEST_WINDOW, PATTERNS_AT_ONCE, Forecast, Load, Tally
 from rez_agent.domain.instants import to_seconds
@@ -166,3 +167,11 @@ def test_a_schedule_is_told_whether_it_is_due_in_minutes_of_its_own() -> None:
     tally = Tally(NOW, DAY)
     several = ("cron(0 9 * * ? *)", "cron(0 9 * * ? *)", "rate(1 hour)", "cron(0 9 * * ? *)")
     assert [tally.add(load(text)) for text in several] == [True, False, True, False]
+
+
+def test_occurrences_that_no_expression_tells_are_counted_one_by_one() -> None:
+    times = Instants((NOW - 60, NOW, NOW + 59, NOW + 120, NOW + 600))
+    tally = Tally(NOW, 4)
+    assert tally.add_times(times, since=NOW) == 3
+    assert tally.add_times(times, since=NOW + 60, window_minutes=2) == 1
+    assert list(tally.forecast().as_it_stands()) == [2, 0, 1.5, 0.5]

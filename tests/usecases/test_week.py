@@ -206,6 +206,9 @@ def test_a_day_that_its_calendar_closes_is_going_to_be_skipped(host: SteppedHost
     told_ = {row.schedule.definition.name: told(row)[-4:] for row in asked(host).rows}
     assert told(asked(host, name_prefix="skips").rows[0])[2] == "skipped"
     assert told_["moves"] == ["expected"] * 4
+    per_hour = asked(host).load.per_hour
+    assert [per_hour[day * 24 + 9] for day in (2, 3)] == [0, 1]
+    assert [per_hour[day * 24 + 8] for day in (2, 3)] == [0, 1]
 
 
 def used(ports: Ports, schedule: Schedule) -> Calendar | None:

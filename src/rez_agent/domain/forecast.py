@@ -20,6 +20,7 @@ from operator import add, sub
 
 from rez_agent.domain.expression import Expression
 from rez_agent.domain.grammar import At, Rate
+from rez_agent.domain.week import Times
 
 MINUTE = 60
 LONGEST_WINDOW = 1_440
@@ -136,6 +137,17 @@ class Tally:
         if len(self._waiting) >= PATTERNS_AT_ONCE:
             self._count()
         return others == 0
+
+    def add_times(self, times: Times, *, since: int, window_minutes: int = 0) -> int:
+        """Count the occurrences themselves, from ``since`` on, of a schedule whose expression alone does not
+        tell them; how many were visited."""
+        visited = 0
+        due = times.next_epoch(max(self._low, since) - 1)
+        while due is not None and due < self._until:
+            self._mark((due - self._low) // MINUTE, 1, window_minutes)
+            visited += 1
+            due = times.next_epoch(due)
+        return visited
 
     def forecast(self) -> Forecast:
         """What was counted so far."""

@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from heapq import nlargest
 from zoneinfo import ZoneInfo
 
-from rez_agent.domain.calendar_times import LocalDays
+from rez_agent.domain.calendar_times import LocalDays, OnDays
 from rez_agent.domain.due import Instants
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.execution import Execution
@@ -266,14 +266,34 @@ def _load(ports: Ports, caller: Caller, query: ScheduleQuery, begins: int, ends:
     page = schedules_for(ports, caller, wanted)
     tally, counted, visits = Tally(begins, (ends - begins) // MINUTE), 0, 0
     for schedule in page.items:
-        load = load_of(schedule)
-        if load is not None and tally.add(load):
-            visits += _times(schedule).count_epochs(begins - DAY, ends)
+        visits += _add(tally, schedule, begins, ends)
         counted += 1
         if visits > OCCURRENCES_COUNTED:
             break
     whole = counted == len(page.items) and page.next_cursor is None
     return _told(tally.forecast(), counted, whole=whole)
+
+
+def _add(tally: Tally, schedule: Schedule, begins: int, ends: int) -> int:
+    """Count a schedule; how many occurrences that visits. What its calendar skips is no load."""
+    load = load_of(schedule)
+    if load is None:
+        return 0
+    if schedule.definition.calendar is not None:
+        times = _heeding_times(schedule, begins - DAY, ends)
+        return tally.add_times(times, since=load.since, window_minutes=load.window_minutes)
+    return _times(schedule).count_epochs(begins - DAY, ends) if tally.add(load) else 0
+
+
+def _heeding_times(schedule: Schedule, low: int, high: int) -> Times:
+    """When a schedule that heeds a calendar starts something between two instants."""
+    try:
+        times = schedule.occurrences
+    except Invalid:  # its zone has left the tz database, or its calendar is gone
+        return Instants(())
+    if schedule.moves or schedule.calendar is None:
+        return times
+    return OnDays(times, schedule.calendar, closed=False, low=low, high=high)
 
 
 def load_of(schedule: Schedule) -> Load | None:
