@@ -119,9 +119,9 @@ def test_ticked_schedules_are_paused_together_and_undo_resumes_them(program: Pro
     page.get_by_label("Select two").check()
     expect(page.get_by_text("2 ticked", exact=True)).to_be_visible()
     page.get_by_role("button", name="Pause…").click()
-    page.get_by_label("Reason").fill("the store moves")
+    page.get_by_role("dialog").get_by_label("Reason").fill("the store moves")
     assert_accessible(page)
-    page.get_by_role("button", name="Pause", exact=True).click()
+    page.get_by_role("dialog").get_by_label("Reason").press("Enter")
     expect(page.get_by_text("Paused 2 schedules.")).to_be_visible()
     assert "the store moves" in state(page, "one")
     assert "the store moves" in state(page, "two")
@@ -135,13 +135,18 @@ def test_ticked_schedules_are_paused_together_and_undo_resumes_them(program: Pro
 
 
 def test_deleted_schedules_come_back_by_undo(program: Program, tab: Tab) -> None:
-    make(program, "one", tags=["golf"])
-    make(program, "two")
+    ids = [make(program, "one", tags=["golf"]), make(program, "two")]
     page = tab.page
     page.goto("/schedules?order=name")
     page.get_by_label("Select all on this page").check()
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("dialog").get_by_label("Reason").fill("the course is sold")
+    assert_accessible(page)
+    page.get_by_role("dialog").get_by_label("Reason").press("Enter")
     expect(page.get_by_text("Deleted 2 schedules.")).to_be_visible()
+    for schedule_id in ids:
+        newest, *_ = program.get(f"/api/schedules/{schedule_id}/changes").body["items"]
+        assert (newest["action"], newest["reason"]) == ("delete", "the course is sold")
     expect(page.get_by_role("heading", name="No schedules yet")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()
@@ -156,8 +161,12 @@ def test_what_fails_in_a_bulk_is_told_and_stops_nothing_else(program: Program, t
     page = tab.page
     page.goto("/schedules?order=name")
     page.get_by_label("Select all on this page").check()
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume…").click()
+    page.get_by_role("dialog").get_by_label("Reason").fill("the store has moved")
+    page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_text("Resumed one; not 1 schedule.")).to_be_visible()
+    newest, *_ = program.get(f"/api/schedules/{paused}/changes").body["items"]
+    assert (newest["action"], newest["reason"]) == ("resume", "the store has moved")
     expect(page.get_by_text("two: Schedule 'two' is not paused.")).to_be_visible()
 
 

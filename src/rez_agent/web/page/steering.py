@@ -107,10 +107,10 @@ async def bulk(api: Api, visit: Visit) -> Response:
     if action not in DONE or not 0 < len(ids) <= AT_ONCE:
         text = f"Tick 1 to {AT_ONCE} schedules, then choose what to do with them."
         raise Invalid(text, problems=[Problem("invalid_value", text, "/id")])
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"reason": form.text(f"{action}_reason")}
     if action == "pause":
         now = await api.host.read(lambda ports: ports.clock.now())
-        fields = {"reason": form.text("reason"), "until": until_of(form, "UTC", now)}
+        fields["until"] = until_of(form, "UTC", now)
     report = await steer(api, visit, ids, action, **fields)
     return visit.redirect(local_path(form.text("back")), await told(api, visit, action, report))
 

@@ -113,6 +113,9 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // Fields of a form that has several buttons: Enter means the one of the dialog, not the form's first.
+    const meant = event.key === "Enter" && event.target.matches("dialog input") && event.target.closest("dialog").querySelector("[data-enter]");
+    if (meant) { event.preventDefault(); meant.click(); return; }
     const typing = TYPING.has(event.target.tagName) && !["checkbox", "radio"].includes(event.target.type);
     if (event.key === "Escape") {
       if (typing) event.target.blur();
