@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rez_agent.domain.changes import Change, ChangeAction, change_between, creation_of
+from rez_agent.domain.changes import (
+    Change,
+    ChangeAction,
+    as_it_was,
+    change_between,
+    creation_of,
+    without_a_gap,
+)
 from rez_agent.domain.command import Message
-from rez_agent.domain.schedule import Schedule
+from rez_agent.domain.schedule import Schedule, ScheduleDefinition
 from rez_agent.ports import Page, Ports
 from rez_agent.usecases.callers import Caller, known_schedule
+
+UNDONE_AT_MOST = 200
+"""Changes that are undone to tell what a schedule was created with."""
 
 _CREATION = "created"
 """The cursor behind which nothing but the creation is left."""
@@ -43,6 +53,26 @@ def completed(before: Schedule, after: Schedule) -> Change:
 def broken(before: Schedule, after: Schedule, at: datetime) -> Change:
     """The schedule can't be evaluated any more, as ``after`` says."""
     return change_between(before, after, ChangeAction.ERROR, at=at, reason=after.error_message or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a schedule was created with. ``later``: members of the definition of which only a later state is
+    known, since a change of them was too large to be kept."""
+
+    definition: ScheduleDefinition
+    later: tuple[str, ...] = ()
+
+
+def beginning_of(ports: Ports, schedule: Schedule) -> Beginning | None:
+    """What the schedule was created with; None if not all of its changes are kept, or there are more than
+    :data:`UNDONE_AT_MOST`."""
+    changes = ports.changes.list(schedule.id, limit=UNDONE_AT_MOST).items
+    first = as_it_was(schedule, changes)
+    if first.revision != 1 or not without_a_gap(schedule, changes):
+        return None
+    omitted = (each.path.split("/")[1] for change in changes for each in change.diff if each.omitted)
+    return Beginning(first.definition, tuple(dict.fromkeys(omitted)))
 
 
 def changes_of(

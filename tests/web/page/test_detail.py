@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rez_agent.domain.policies import DEFAULT_POLICIES
@@ -109,6 +111,23 @@ def test_what_is_deleted_is_gone_from_the_list_and_its_history_stays(
     assert "/pause" not in browser.shown
     browser.open(f"/schedules/{made['id']}?tab=changes")
     assert "no longer used" in browser.shown
+
+
+def test_the_changes_end_with_what_the_schedule_was_created_with(server: Server, browser: Browser) -> None:
+    made = server.made("begun", tags=["golf"], description="at first")
+    path = f"/schedules/{made['id']}?tab=changes"
+    browser.open(path)
+    first = browser.shown[browser.shown.index("Created with") :]
+    assert first.index("begun") < first.index("golf")
+    assert "Condition" not in first
+    for number in range(25):
+        patch = {"description": f"number {number}"}
+        server("PATCH", f"/api/schedules/{made['id']}", patch, headers={"prefer": "wait=5"})
+    browser.open(path)
+    assert "Created with" not in browser.shown
+    (following,) = re.findall(r'href="([^"]+)"[^>]*>Next page', browser.shown)
+    browser.open(following)
+    assert "at first" in browser.shown[browser.shown.index("Created with") :]
 
 
 def test_a_form_without_its_token_changes_nothing(server: Server, browser: Browser) -> None:

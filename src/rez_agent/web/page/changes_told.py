@@ -10,6 +10,8 @@ from typing import Any
 
 from rez_agent.domain.changes import ABSENT, STATE, Change, ChangeAction, Difference
 from rez_agent.domain.verdicts import Verdict
+from rez_agent.usecases.auditing import Beginning
+from rez_agent.usecases.changes import definition_document
 from rez_agent.web.page.telling import absolute
 
 LONGEST = 4_000
@@ -70,6 +72,9 @@ class Side:
     cut: bool = False
 
 
+_NOTHING = Side("", there=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One field that differs."""
@@ -123,6 +128,17 @@ def _until(change: Change, timezone: str) -> str:
 def _line(difference: Difference, timezone: str) -> Line:
     before, after = (_side(each, difference.path, timezone) for each in (difference.before, difference.after))
     return Line(label_of(difference.path), before, after, difference.omitted)
+
+
+def begun(beginning: Beginning, timezone: str) -> tuple[Line, ...]:
+    """What a schedule was created with, as lines with nothing before them; not what nobody said."""
+    said = definition_document(beginning.definition)
+    usual = beginning.definition.model_dump(mode="json", exclude_defaults=True)
+    return tuple(
+        Line(label_of(f"/{name}"), _NOTHING, _side(value, f"/{name}", timezone), name in beginning.later)
+        for name, value in said.items()
+        if name in usual and value not in (None, "", [], {})
+    )
 
 
 def label_of(path: str) -> str:
