@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from rez_agent.domain.calendar_definition import NOTHING_FOUND, CalendarDefinition
 from rez_agent.domain.command import ScheduleCreationRequest
 from rez_agent.domain.consequences import Fate
 from rez_agent.domain.errors import Invalid, NotFound, RevisionConflict
+from rez_agent.usecases.calendars import create_calendar
 from rez_agent.usecases.editing import Edit, edit
 from tests.rig import ANN, BOB, Rig, definition_of
 
@@ -47,6 +49,16 @@ def test_each_occurrence_is_shown_in_the_zone_that_it_is_of(rig: Rig) -> None:
         (9, 2, Fate.LOST),
         (9, 9, Fate.GAINED),
     }
+
+
+def test_each_occurrence_tells_what_the_calendar_of_its_side_does_to_it(rig: Rig) -> None:
+    days = CalendarDefinition.model_validate({"closed": {"2026-06-03": ""}})
+    rig.do(lambda ports: create_calendar(ports, ANN, "at", days, NOTHING_FOUND))
+    schedule = rig.create(schedule_expression="cron(0 9 3 6 ? *)", calendar="at")
+    (lost, _), (gained, _) = list(ask(rig, schedule.id, patch={"calendar": "at:next"}).coming())[:2]
+    assert (lost.local.day, lost.closed, lost.moved_from) == (3, True, None)
+    assert (gained.local.day, gained.closed) == (4, False)
+    assert gained.moved_from == lost.at
 
 
 def test_what_the_update_is_refused_with_this_is_refused_with(rig: Rig) -> None:

@@ -138,11 +138,16 @@ def test_a_preview_tells_what_is_skipped_and_what_is_moved(server: Server) -> No
     assert skipped["occurrences"][0]["note"] == (
         "2030-12-25 is closed in calendar 'shown': Christmas Day; it is skipped"
     )
+    assert (skipped["occurrences"][0]["closed"], skipped["occurrences"][0]["moved_from"]) == (True, None)
     moved = server("POST", "/api/schedules/preview", {**asked, "calendar": "shown:next"}).document
     assert moved["occurrences"][0]["utc"] == "2030-12-27T09:00:00Z"
     assert moved["occurrences"][0]["note"] == (
         "moved here: 2030-12-25 is closed in calendar 'shown': Christmas Day"
     )
+    assert not moved["occurrences"][0]["closed"]
+    assert moved["occurrences"][0]["moved_from"] == "2030-12-25T09:00:00+00:00"
+    open_ = server("POST", "/api/schedules/preview", asked).document["occurrences"][0]
+    assert (open_["closed"], open_["moved_from"]) == (False, None)
     unknown = server("POST", "/api/schedules/preview", {**asked, "calendar": "nowhere"}).document
     assert not unknown["valid"]
     assert [one["code"] for one in unknown["errors"]] == ["unknown_calendar"]

@@ -107,6 +107,28 @@ def test_problems_point_at_the_parameter_that_they_come_from(server: Server) -> 
     ]
 
 
+def test_a_preview_heeds_the_calendar_that_the_template_names(server: Server) -> None:
+    days = {"name": "tried-days", "closed": {f"{year}-12-25": "" for year in range(2020, 2100)}}
+    assert server("POST", "/api/calendars", days).status == 201
+    yearly = {
+        **ping("yearly")["definition"],
+        "schedule_expression": "cron({{ minute }} 6 25 12 ? *)",
+        "calendar": {"name": "{{ days }}", "closed": "next"},
+    }
+    kinds = {"days": "string", "message": "string", "zone": "string", "minute": "integer"}
+    shape = {"type": "object", "properties": {name: {"type": kind} for name, kind in kinds.items()}}
+    made = server("POST", "/api/templates", ping("yearly", definition=yearly, parameters=shape))
+    assert made.status == 201, made.document
+    given = {"days": "tried-days", "minute": 5, "message": "hi", "zone": "UTC"}
+    path = "/api/templates/yearly/preview"
+    told = server("POST", path, {"parameters": given}).document
+    assert told["valid"]
+    first = told["occurrences"][0]
+    assert (first["utc"][4:], first["moved_from"][4:]) == ("-12-26T06:05:00Z", "-12-25T06:05:00+00:00")
+    unknown = server("POST", path, {"parameters": given | {"days": "nowhere"}}).document
+    assert [error["code"] for error in unknown["errors"]] == ["unknown_calendar"]
+
+
 def test_a_preview_shows_the_definition_and_when_it_is_due(server: Server) -> None:
     create(server, "tried")
     path = "/api/templates/tried/preview"

@@ -279,14 +279,19 @@ def calendar_note(occurrences: Occurrences, calendar: Calendar, instant: int) ->
     closed = closed_sentence(occurrences, calendar, instant)
     if closed is not None:
         return f"{closed}; it is skipped"
-    if not isinstance(occurrences, MovedOccurrences):
-        return None
-    origins = [each for each in occurrences.moved_from(instant) if each != instant]
+    origins = origins_of(occurrences, instant)
     if not origins:
         return None
     first = closed_sentence(occurrences, calendar, origins[0])
     more = f", and {len(origins) - 1} more" if len(origins) > 1 else ""
     return f"moved here: {first}{more}"
+
+
+def origins_of(occurrences: Occurrences, instant: int) -> list[int]:
+    """The occurrences of the expression that a calendar moved to ``instant`` from elsewhere, in order."""
+    if not isinstance(occurrences, MovedOccurrences):
+        return []
+    return [each for each in occurrences.moved_from(instant) if each != instant]
 
 
 def closed_sentence(occurrences: Occurrences, calendar: Calendar, instant: int) -> str | None:

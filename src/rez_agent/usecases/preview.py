@@ -9,10 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rez_agent.domain.calendar import Calendar
-from rez_agent.domain.calendar_times import calendar_note
+from rez_agent.domain.calendar_times import calendar_note, closed_sentence, origins_of
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import Expression, Occurrences, parse
-from rez_agent.domain.instants import floor_second, to_seconds
+from rez_agent.domain.instants import floor_second, from_seconds, to_seconds
 from rez_agent.domain.schedule import CalendarUse, Schedule, ScheduleDefinition, TargetType, heeding
 from rez_agent.ports import Engine, Ports
 from rez_agent.usecases.calendars import calendar_used
@@ -24,12 +24,14 @@ PREVIEWED_AT_MOST = 100
 @dataclass(frozen=True, slots=True)
 class Due:
     """One occurrence: its instant, the zone's wall clock then (aware, with the offset in force), and a note
-    where a clock change or a calendar matters. ``skipped``: a time that the clock never shows, so nothing is
-    due."""
+    where a clock change or a calendar matters. ``closed``: its day is closed, so it is skipped.
+    ``moved_from``: where the first of those that its calendar moved there was, on the same clock."""
 
     at: datetime
     local: datetime
     note: str | None = None
+    closed: bool = False
+    moved_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +129,16 @@ def dues(
     a ``calendar``, what it does to each."""
     zone: ZoneInfo = expression.zone.info
     for at in times:
-        notes = [expression.note_at(at)]
-        if occurrences is not None and calendar is not None:
-            notes.append(calendar_note(occurrences, calendar, to_seconds(at)))
-        yield Due(at, at.astimezone(zone), "; ".join(note for note in notes if note) or None)
+        note = expression.note_at(at)
+        if occurrences is None or calendar is None:
+            yield Due(at, at.astimezone(zone), note)
+            continue
+        epoch = to_seconds(at)
+        told = "; ".join(each for each in (note, calendar_note(occurrences, calendar, epoch)) if each)
+        closed = closed_sentence(occurrences, calendar, epoch) is not None
+        origins = origins_of(occurrences, epoch)
+        origin = from_seconds(origins[0]).astimezone(zone) if origins else None
+        yield Due(at, at.astimezone(zone), told or None, closed, origin)
 
 
 def dues_of(schedule: Schedule, times: Iterable[datetime]) -> Iterator[Due]:

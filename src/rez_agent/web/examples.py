@@ -159,7 +159,13 @@ WEEK: dict[str, Any] = {
     },
 }
 
-OCCURRENCE: dict[str, Any] = {"utc": _DUE, "local": "2026-03-08T06:30:00-04:00", "note": None}
+OCCURRENCE: dict[str, Any] = {
+    "utc": _DUE,
+    "local": "2026-03-08T06:30:00-04:00",
+    "note": None,
+    "closed": False,
+    "moved_from": None,
+}
 
 PREVIEW: dict[str, Any] = {
     "valid": True,

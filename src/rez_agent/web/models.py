@@ -226,11 +226,15 @@ class StatisticsShape(Shape):
 
 
 class OccurrenceShape(Shape):
-    """One occurrence, in UTC and on its zone's clocks; ``note`` where a clock change matters."""
+    """One occurrence, in UTC and on its zone's clocks; ``note`` where a clock change or a calendar matters.
+    ``closed``: the calendar closes its day, so it is skipped. ``moved_from``: where the first of those that
+    the calendar moved here was."""
 
     utc: AwareDatetime
     local: AwareDatetime
     note: str | None
+    closed: bool
+    moved_from: AwareDatetime | None
 
 
 class PreviewShape(Shape):

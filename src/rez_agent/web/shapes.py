@@ -160,7 +160,13 @@ def problem_item(problem: Problem) -> Document:
 
 def due_document(due: Due) -> Document:
     """One occurrence, in UTC and as its zone's clocks show it."""
-    return {"utc": rfc3339(due.at), "local": due.local.isoformat(), "note": due.note}
+    return {
+        "utc": rfc3339(due.at),
+        "local": due.local.isoformat(),
+        "note": due.note,
+        "closed": due.closed,
+        "moved_from": None if due.moved_from is None else due.moved_from.isoformat(),
+    }
 
 
 def preview_document(preview: Preview) -> Document:

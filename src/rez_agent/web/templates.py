@@ -13,12 +13,12 @@ from rez_agent.domain.command import CommandAction, ScheduleCreationRequest
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.instants import rfc3339
 from rez_agent.domain.policies import Frozen
-from rez_agent.domain.schedule import Schedule
+from rez_agent.domain.schedule import CalendarUse, Schedule
 from rez_agent.domain.template import Template, TemplateDefinition
 from rez_agent.ports import Page, Ports
 from rez_agent.usecases.checking import checked_definition
 from rez_agent.usecases.keys import Scope
-from rez_agent.usecases.preview import Preview, preview
+from rez_agent.usecases.preview import Preview, preview_in
 from rez_agent.usecases.templates import (
     create_template,
     definition_from,
@@ -189,7 +189,15 @@ def _when(document: Mapping[str, Any], ports: Ports) -> Preview:
     expression, timezone = document.get("schedule_expression"), document.get("timezone", "UTC")
     if not isinstance(expression, str) or not isinstance(timezone, str):
         return Preview()
-    return preview(expression, timezone, now=ports.clock.now())
+    return preview_in(ports, expression, timezone, now=ports.clock.now(), use=_use(document))
+
+
+def _use(document: Mapping[str, Any]) -> CalendarUse | None:
+    """The calendar that is heeded, as far as it can be read: what is wrong with it is told by the check."""
+    try:
+        return CalendarUse.model_validate(document["calendar"]) if document.get("calendar") else None
+    except ValueError:
+        return None
 
 
 def _tried(document: Document | None, when: Preview, problems: tuple[Problem, ...]) -> Document:

@@ -264,9 +264,11 @@ def test_the_outlook_heeds_the_calendar(server: Server, browser: Browser) -> Non
     fields = dict(browser.fields)
     browser.send("/schedules/form/outlook", fragment=True, **asked, calendar_closed="next")
     assert "Fri 3 Jan 2031 09:00" in browser.html
+    assert '<span class="from">Wed 1 Jan 2031 09:00</span>' in browser.html
     browser.fields = fields
     browser.send("/schedules/form/outlook", fragment=True, **asked, calendar_closed="skip")
     assert "New Year" in browser.html
+    assert 'Wed 1 Jan 2031 09:00</span> <span class="tag">skipped' in browser.html
     browser.fields = fields
     browser.send("/schedules/form/outlook", fragment=True, calendar="shopp")
     assert set(browser.errors()) == {"calendar"}

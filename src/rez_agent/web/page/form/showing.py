@@ -30,7 +30,10 @@ BAR = 400
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An occurrence: on its schedule's clock, the reader's (None where it is the same), and in UTC."""
+    """An occurrence: on its schedule's clock, the reader's (None where it is the same), and in UTC.
+
+    ``closed``: its calendar skips it. ``moved_from``: where its calendar moved it from.
+    """
 
     at: datetime
     zone: str
@@ -38,6 +41,8 @@ class Row:
     utc: str
     note: str | None = None
     fate: str | None = None
+    closed: bool = False
+    moved_from: str | None = None
 
 
 def row_of(due: Due, timezone: str, own_zone: str | None, now: datetime, fate: str | None = None) -> Row:
@@ -45,7 +50,8 @@ def row_of(due: Due, timezone: str, own_zone: str | None, now: datetime, fate: s
     wall = _wall(due.at, timezone)
     own = None if own_zone in (None, timezone) else _beside(wall, _wall(due.at, str(own_zone)), now)
     utc = _beside(wall, _wall(due.at, "UTC"), now)
-    return Row(due.at, wall_text(wall, now), own, utc, due.note, fate)
+    moved_from = None if due.moved_from is None else wall_text(due.moved_from.replace(tzinfo=None), now)
+    return Row(due.at, wall_text(wall, now), own, utc, due.note, fate, due.closed, moved_from)
 
 
 def _wall(instant: datetime, timezone: str) -> datetime:
