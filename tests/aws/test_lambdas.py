@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -79,6 +81,9 @@ def test_the_page_is_served_behind_the_gateway_as_text_with_cookies_for_https_al
         assert found
         file = api.ask("GET", found[1])
         assert (file["statusCode"], file["isBase64Encoded"]) == (200, False)
+        packed = api.ask("GET", found[1], headers={"accept-encoding": "gzip, br"})
+        assert (packed["isBase64Encoded"], packed["headers"]["content-encoding"]) == (True, "gzip")
+        assert gzip.decompress(b64decode(packed["body"])).decode() == file["body"]
 
 
 def test_a_form_of_the_page_arrives_through_the_gateway(served: Serving) -> None:

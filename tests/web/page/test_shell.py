@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,26 @@ def test_a_file_that_is_known_is_not_sent_again(server: Server) -> None:
 
     assert (answer.status, again.status, again.body) == (200, 304, b"")
     assert again.headers["cache-control"] == answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize("offer", ["gzip", "br, GZIP;q=0.5", "deflate, gzip, br"])
+def test_whoever_takes_gzip_is_sent_a_file_packed(server: Server, offer: str) -> None:
+    plain = sent(server, "GET", url("page.css"))
+    packed = sent(server, "GET", url("page.css"), accept_encoding=offer)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body == (STATIC / "page.css").read_bytes()
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert packed.headers["etag"] != plain.headers["etag"]
+    tag = packed.headers["etag"]
+    again = sent(server, "GET", url("page.css"), accept_encoding=offer, if_none_match=tag)
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("offer", ["", "br", "gzip;q=0", "gzip; q=0.00", "xgzip"])
+def test_nobody_else_is(server: Server, offer: str) -> None:
+    answer = sent(server, "GET", url("page.css"), accept_encoding=offer)
+    assert "content-encoding" not in answer.headers
+    assert answer.body == (STATIC / "page.css").read_bytes()
 
 
 def test_an_older_address_gives_the_present_file_to_be_kept_for_nothing(server: Server) -> None:

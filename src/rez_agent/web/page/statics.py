@@ -6,6 +6,8 @@ open while the server was exchanged, is answered with the present content, to be
 
 from __future__ import annotations
 
+import gzip
+import re
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -53,6 +55,21 @@ def _read(file: Path) -> StaticFile:
     return StaticFile(name, data, sha256(data).hexdigest()[:16], _TYPES[file.suffix])
 
 
+@cache
+def _packed(name: str) -> bytes:
+    """The file as gzip, packed when it is first asked for."""
+    return gzip.compress(_files()[name].data, mtime=0)
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether whoever asks says so, and not with a weight of nought."""
+    for offer in request.headers.get("accept-encoding", "").split(","):
+        coding, _, weight = offer.replace(" ", "").lower().partition(";")
+        if coding == "gzip":
+            return re.fullmatch(r"q=0(\.0*)?", weight) is None
+    return False
+
+
 def url(name: str) -> str:
     """The address of the file ``name``, such as ``page.css``. Raises KeyError when there is none."""
     return _files()[name].url
@@ -64,14 +81,19 @@ async def endpoint(request: Request) -> Response:
     file = _files().get(name)
     if file is None:
         return error_answer(NoSuchRoute(f"There is no file '{name[:200]}'."))
-    tag = f'"{file.digest}"'
+    packed = _takes_gzip(request)
+    tag = f'"{file.digest}-gzip"' if packed else f'"{file.digest}"'
     present = request.path_params["digest"] == file.digest
     headers = {
         "ETag": tag,
         "Cache-Control": KEPT if present else "no-cache",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
+        "Vary": "Accept-Encoding",
     }
     if tag in (known.strip() for known in request.headers.get("if-none-match", "").split(",")):
         return Response(None, 304, headers)
-    return Response(file.data, headers={**headers, "Content-Type": file.media_type})
+    headers["Content-Type"] = file.media_type
+    if packed:
+        return Response(_packed(name), headers={**headers, "Content-Encoding": "gzip"})
+    return Response(file.data, headers=headers)
