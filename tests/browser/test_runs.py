@@ -196,7 +196,7 @@ def test_a_deleted_schedule_is_gone_and_its_history_stays(
 def lived(browser: Browser, tmp_path: Path) -> tuple[Path, datetime]:
     """The data of a server where a schedule ran, failed once and missed one, in the last day."""
     del browser  # without one nothing is made
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     schedule = schedule_of(
         "hourly",
         schedule_id="sch_hourly",
@@ -217,7 +217,7 @@ def lived(browser: Browser, tmp_path: Path) -> tuple[Path, datetime]:
     )
     (tmp_path / "lived").mkdir()
     rig = Rig(tmp_path / "lived")
-    rig.add(replace(schedule, next_run=schedule.occurrences.next_after(datetime.now(UTC))))
+    rig.add(replace(schedule, next_run=schedule.occurrences.next_after(last)))
     for when, (status, reason) in zip(times, fates, strict=True):
         entry = replace(
             asked_execution(schedule, when, Cause.SCHEDULE, "msg_1", now=when),
