@@ -87,3 +87,37 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(Invalid, match="UTF-8"):
         arguments.file_text(str(file), "FILE")
+
+
+def test_an_object_is_read_from_json_and_from_yaml(tmp_path: Path) -> None:
+    written = {
+        "a.json": '{"start": "2027-01-01", "tags": ["x"]}',
+        "b.yaml": "start: 2027-01-01\ntags: [x]\n",
+        "c.YML": "{start: '2027-01-01', tags: [x]}",
+    }
+    for name, text in written.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        found = arguments.object_file(str(tmp_path / name), "--file")
+        assert found == {"start": "2027-01-01", "tags": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- a\n", "a mapping is needed"),
+        ("", "a mapping is needed"),
+        ("a: 1\na: 2\n", "line 2: 'a' is given twice"),
+        ("a: [1\n", "line "),
+        ("a: .nan\n", "what JSON does not have"),
+        ("a: !!set {x}\n", "what JSON does not have (a set)"),
+        ("a: &x [*x]\n", "an alias holds itself"),
+        ("a: !!python/object:os.system {}\n", "could not determine a constructor"),
+        ("? [1, 2]\n: x\n", "unhashable key"),
+    ],
+)
+def test_what_a_yaml_file_can_not_hold_is_told(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "d.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(Invalid) as caught:
+        arguments.object_file(str(file), "--file")
+    assert told in caught.value.message

@@ -349,6 +349,49 @@ def test_definitions_come_from_files_too(cli: Cli, target: str, tmp_path: Path) 
     assert cli.ok("show", "filed", "--json").document["description"] == "patched"
 
 
+def test_a_definition_is_tried_without_being_saved(cli: Cli, target: str, tmp_path: Path) -> None:
+    tried = cli.ok("test", "--http", f"{target}/ok", "--json").document
+    assert (tried["status"], tried["cause"], tried["response_status"]) == ("succeeded", "test", 200)
+    failed = cli("test", "--http", f"{target}/broken")
+    assert failed.code == 1
+    assert "The server failed inside (500)." in failed.out
+    file = tmp_path / "definition.yaml"
+    file.write_text(
+        f"name: filed\ntarget_type: web_action\npayload: {{action: http, url: {target}/broken}}\n"
+    )
+    assert cli("test", "--file", str(file)).code == 1
+    assert "answer 200" in cli.ok("test", "--file", str(file), "--http", f"{target}/ok").out
+    assert cli.ok("list", "--name", "Test", "--json").document["items"] == []
+
+
+def test_a_schedule_is_tried_with_changes_and_stays_as_it_is(cli: Cli, target: str) -> None:
+    cli.ok("create", "tried", FAR, "--http", f"{target}/broken", "--header", "A: b")
+    assert cli("test", "tried").code == 1
+    assert "answer 200" in cli.ok("test", "tried", "--http", f"{target}/ok").out
+    assert "notification:log" in cli.ok("test", "tried", "--notify", "log", "--message", "hi").out
+    shown = cli.ok("show", "tried", "--json").document
+    assert (shown["revision"], shown["payload"]["url"]) == (1, f"{target}/broken")
+    assert cli.ok("history", "tried", "--json").document["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ((), 2, "Say what to try: a SCHEDULE, --file FILE"),
+        (("nobody",), 1, "There is no schedule named 'nobody'"),
+        (("nobody", "--file", "x.json"), 2, "Give a SCHEDULE or --file"),
+        (("--file", "nothing.yaml"), 2, "No such file"),
+        (("--http", "foo", "--timeout", "-3"), 2, "2 things are wrong"),
+        (("--http", "http://e.com", "--notify", "log"), 2, "exclude each other"),
+        (("--retry", "1"), 2, "No such option"),
+    ],
+)
+def test_what_can_not_be_tried_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+    done = cli("test", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert told in done.err
+
+
 def test_secrets_are_kept_listed_and_deleted_and_never_shown(cli: Cli) -> None:
     here = ("--data-dir", str(cli.data_dir))
     kept = cli.ok("secrets", "set", "weather", "--host", "api.example.org", *here, stdin="s3cret-value\n")

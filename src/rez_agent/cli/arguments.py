@@ -9,11 +9,11 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rez_agent.domain.errors import Invalid
+from rez_agent.domain.errors import Invalid, Problem
 
 SHOWN = 60
 """Characters of an unfit argument that its error repeats."""
@@ -109,6 +109,33 @@ def json_object(text: str, option: str) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise unfit(option, text, "a JSON object is needed, such as {...}.")
     return read
+
+
+def object_file(name: str, option: str) -> dict[str, Any]:
+    """The object in a file: YAML where its name says so (``.yaml``, ``.yml``), else JSON; ``-`` is standard
+    input, in JSON."""
+    if not name.lower().endswith((".yaml", ".yml")):
+        return json_object(name if name == "-" else f"@{name}", option)
+    from rez_agent.actions.yaml_file import read_yaml  # noqa: PLC0415 - slow to load, and seldom asked for
+
+    problems: list[Problem] = []
+    read = read_yaml(name, file_text(name, option), problems)
+    if problems:
+        raise Invalid.of(problems)
+    try:
+        found = json.loads(json.dumps(read.document, default=_written, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise unfit(option, name, f"it holds what JSON does not have ({error}).") from None
+    if not isinstance(found, dict):
+        raise unfit(option, name, "a mapping is needed, such as 'name: report'.")
+    return found
+
+
+def _written(value: object) -> str:
+    """A time that YAML made of a text, as a text again."""
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__}")
 
 
 def content(text: str, option: str) -> str:

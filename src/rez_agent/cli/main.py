@@ -20,6 +20,7 @@ from rez_agent.cli import (
     schedules,
     serving,
     templates,
+    testing,
     transfer,
     why,
 )
@@ -65,6 +66,7 @@ def common(
 COMMANDS = (
     serving,
     schedules,
+    testing,
     why,
     condition,
     calendars,

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import typer
 
 from rez_agent.cli import consequences, telling
-from rez_agent.cli.arguments import json_object, moment
+from rez_agent.cli.arguments import json_object, moment, object_file
 from rez_agent.cli.client import Answer, Client
 from rez_agent.cli.completion import schedule_names
 from rez_agent.cli.definition import DefinitionOptions, new_definition, patch_for
@@ -68,13 +68,15 @@ def create(
     file: Annotated[
         str | None,
         typer.Option(
-            "--file", metavar="FILE|-", help="A definition in JSON; what is said here lies over it."
+            "--file",
+            metavar="FILE|-",
+            help="A definition in JSON, or YAML (.yaml); what is said here lies over it.",
         ),
     ] = None,
 ) -> int:
     """Create a schedule, and say when it will run."""
     now = datetime.now(UTC)
-    given = json_object(file if file == "-" else f"@{file}", "--file") if file else {}
+    given = object_file(file, "--file") if file else {}
     definition = new_definition(name, expression, options, given, now)
     client = session.client()
     answer = client.change("POST", PATH, definition)
@@ -161,7 +163,10 @@ def update(
         ),
     ] = None,
     file: Annotated[
-        str | None, typer.Option("--file", metavar="FILE|-", help="A whole definition to replace it by.")
+        str | None,
+        typer.Option(
+            "--file", metavar="FILE|-", help="A whole definition to replace it by, in JSON or YAML (.yaml)."
+        ),
     ] = None,
     reason: Reason = "",
     dry_run: Annotated[
@@ -175,7 +180,7 @@ def update(
     client = session.client()
     schedule = find_schedule(client, named)
     if file is not None:
-        change = {"schedule": json_object(file if file == "-" else f"@{file}", "--file") | said}
+        change = {"schedule": object_file(file, "--file") | said}
     else:
         change = {"patch": patch_for(schedule, (json_object(patch, "--patch") if patch else {}) | said)}
         if not change["patch"]:

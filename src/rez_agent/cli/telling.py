@@ -20,6 +20,7 @@ from rez_agent.cli.render import (
     total,
     when,
 )
+from rez_agent.domain.plainly import REASONS, plain_code
 from rez_agent.domain.telling import length
 
 Document = Mapping[str, Any]
@@ -275,10 +276,19 @@ def execution(item: Document, now: datetime) -> None:
             ("took", _length(item.get("duration_ms"))),
             ("next try", when(item.get("next_attempt_at"), now)),
             ("error", item.get("error")),
+            ("in short", _in_short(item)),
         ]
     )
     for attempt in item.get("attempts") or ():
         _attempt(attempt)
+
+
+def _in_short(item: Document) -> str:
+    """Why it did not succeed, and what can be done about it; empty where that needs no words."""
+    plain = {reason.value: plain for reason, plain in REASONS.items()}.get(item.get("reason") or "")
+    if item["status"] == "failed":
+        plain = plain_code(item.get("code") or "", item.get("response_status"), item.get("error"))
+    return f"{plain.what}. {plain.advice}".rstrip() if plain is not None else ""
 
 
 def _attempt(attempt: Document) -> None:

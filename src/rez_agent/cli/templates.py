@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rez_agent.cli import telling
-from rez_agent.cli.arguments import json_object, pairs
+from rez_agent.cli.arguments import object_file, pairs
 from rez_agent.cli.client import segment
 from rez_agent.cli.render import clean, table
 from rez_agent.cli.session import DONE, FAILED, Session, command
@@ -18,7 +18,7 @@ PANEL = "Templates"
 PATH = "/api/templates"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The template's name.")]
-File = Annotated[str, typer.Argument(metavar="FILE|-", help="The template, in JSON.")]
+File = Annotated[str, typer.Argument(metavar="FILE|-", help="The template, in JSON or YAML (.yaml).")]
 Params = Annotated[
     list[str] | None,
     typer.Option("--param", metavar="NAME=VALUE", help="A parameter (NAME:=JSON); repeatable."),
@@ -60,7 +60,7 @@ def update(session: Session, *, named: Name, file: File) -> int:
     """Replace a template, and list the schedules that came from it: they stay as they are."""
     client = session.client()
     present = client.get(_path(named))
-    answer = client.change("PUT", _path(named), _read(file), wait=0, etag=present.headers.get("ETag"))
+    answer = client.change("PUT", _path(named), _read(file), wait=0, etag=present.etag)
     session.put(answer.document, lambda: _tell_changed(answer.document))
     return DONE
 
@@ -120,7 +120,7 @@ def _path(named: str, *more: str) -> str:
 
 
 def _read(file: str) -> dict[str, Any]:
-    return json_object(file if file == "-" else f"@{file}", "FILE")
+    return object_file(file, "FILE")
 
 
 def _tell(found: Mapping[str, Any]) -> None:
