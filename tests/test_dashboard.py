@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from rez_agent.metrics import ENDINGS, STATUSES, TABLE, VALUES, Kind, On
+from rez_agent.metrics import ENDINGS, NOTICES, STATUSES, TABLE, VALUES, Kind, On
 from tests.dashboard import FILE, asked, document, queries, variables
 
 OF_PROCESS = {"process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"}
@@ -20,6 +20,7 @@ STATES = {
     "rez_executions_total": {status for status, _ in ENDINGS},
     "rez_schedules": set(STATUSES),
     "rez_commands_total": {"completed", "failed"},
+    "rez_alert_notices_total": {status for _, status in NOTICES},
 }
 
 

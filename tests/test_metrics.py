@@ -29,7 +29,7 @@ def test_the_page_has_the_table() -> None:
     assert [line for line in PAGE.splitlines() if line.startswith("| `rez_")] == [row(one) for one in TABLE]
 
 
-@pytest.mark.parametrize("label", ["outcome", "code", "lateness", "became"])
+@pytest.mark.parametrize("label", ["outcome", "code", "lateness", "kind", "became"])
 def test_the_page_lists_every_value_of_a_label(label: str) -> None:
     (values,) = re.findall(rf"^\| `{label}` \| (.*) \|$", PAGE, re.MULTILINE)
     assert tuple(re.findall(r"`(\w+)`", values)) == VALUES[label]

@@ -114,6 +114,7 @@ def _health(stage: str, settings: Settings) -> list[Graph]:
         Graph("Errors of functions", tuple(_of_function(settings, "Errors"))),
         Graph("Throttles of functions", tuple(_of_function(settings, "Throttles"))),
         Graph("Dead letters in SQS", tuple(_of_dead_letters(settings))),
+        Graph("Messages of alerts", (_each(metrics.ALERT_NOTICES, stage, SUM),), stacked=True),
     ]
 
 

@@ -11,12 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rez_agent.domain.alert import NoticeStatus
+from rez_agent.domain.alert_rules import AlertKind
 from rez_agent.domain.command import CommandAction
 from rez_agent.domain.execution import ExecutionStatus, Reason
 from rez_agent.domain.schedule import ScheduleStatus
 from rez_agent.usecases.firing import Firing
 
 OTHER = "other"
+TEST = "test"
+"""The kind of an alert that somebody sent to try the channels."""
 NONE = "none"
 """A label's value where there is nothing to say: CloudWatch knows no empty one."""
 
@@ -129,6 +133,12 @@ COMMANDS = Metric(
     "Commands that were judged, by action and by whether they were applied (completed) or refused (failed).",
     labels=("action", "status"),
 )
+ALERT_NOTICES = Metric(
+    "rez_alert_notices",
+    Kind.COUNTER,
+    "Messages of alerts that were tried, by the alert's kind: sent, to be retried, or failed for good.",
+    labels=("kind", "status"),
+)
 HTTP_REQUESTS = Metric(
     "rez_http_requests",
     Kind.COUNTER,
@@ -222,6 +232,7 @@ TABLE: tuple[Metric, ...] = (
     DEAD_LETTERS,
     SCHEDULES,
     COMMANDS,
+    ALERT_NOTICES,
     HTTP_REQUESTS,
     HTTP_SECONDS,
     ENGINE_LAG,
@@ -282,6 +293,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "code": tuple(dict.fromkeys((*_CLASSES.values(), *_STATUSES.values(), OTHER))),
     "lateness": (ON_TIME, LATE),
     "action": tuple(action.value for action in CommandAction),
+    "kind": (*(kind.value for kind in AlertKind), TEST),
     "became": tuple(firing.value for firing in Firing),
 }
 """The values of those labels that mean the same in every metric. ``status`` is one of the metric's own
@@ -295,8 +307,19 @@ ENDINGS: tuple[tuple[str, str], ...] = (
 )
 """The ways in which an execution ends: status and reason."""
 
+NOTICES: tuple[tuple[str, str], ...] = tuple(
+    (kind, status) for kind in VALUES["kind"] for status in ("sent", "retried", "failed")
+)
+"""What becomes of an attempt to send a message of an alert: the alert's kind, and the outcome."""
+
 STATUSES = tuple(status.value for status in ScheduleStatus)
 """A schedule's."""
+
+
+def notice_labels(kind: AlertKind | None, status: NoticeStatus) -> tuple[str, str]:
+    """The labels of an attempt to send a message: ``status`` is what the message came to."""
+    outcome = "retried" if status is NoticeStatus.PENDING else status.value
+    return TEST if kind is None else kind.value, outcome
 
 
 def code_class(code: str, response_status: int | None) -> str:

@@ -14,10 +14,12 @@ from rez_agent.domain.alert import ENGINE, Alert, NoticeStatus
 from rez_agent.domain.alert_rules import AlertKind, RuleDefinition
 from rez_agent.domain.execution import Cause
 from rez_agent.domain.schedule import Schedule
+from rez_agent.metrics import ALERT_NOTICES
 from rez_agent.ports import AlertQuery
 from rez_agent.usecases.alert_rules import create_rule
 from rez_agent.usecases.entries import asked_execution
 from tests.aws.driven import Driven
+from tests.aws.emf import emitted
 from tests.aws.events import record
 from tests.fakes import FAILED, REFUSED, FakeRandom
 from tests.rig import ANN, schedule_of
@@ -97,7 +99,7 @@ def test_what_fails_is_told_by_the_sweep_and_sent_by_the_processor_once(
 
 
 def test_what_a_channel_refuses_for_now_is_handed_over_again_by_the_sweep(
-    host: Stage, schedule: Schedule
+    host: Stage, schedule: Schedule, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host.rule(AlertKind.DEAD_LETTER, channels=("ops",))
     host.actions.script["target"] += [REFUSED, FAILED]
@@ -110,6 +112,12 @@ def test_what_a_channel_refuses_for_now_is_handed_over_again_by_the_sweep(
     host.process(*host.knocked())
     assert host.alert().notices[0].status is NoticeStatus.SENT
     assert host.sent() == ["report has failed for good"] * 2
+    capsys.readouterr()
+    host.metrics.flush()
+    found = emitted(capsys.readouterr().out.splitlines(), host.stage.names.stage)
+    for status in ("retried", "sent"):
+        labels = frozenset({("kind", "dead_letter"), ("status", status)})
+        assert found[ALERT_NOTICES.name, labels] == [1.0]
 
 
 def test_what_is_lost_on_the_way_is_handed_over_again(host: Stage, schedule: Schedule) -> None:

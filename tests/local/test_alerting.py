@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from rez_agent.domain.alert import Alert, NoticeStatus
-from rez_agent.domain.alert_rules import AlertKind, RuleDefinition
+from rez_agent.domain.alert_rules import STANDING, AlertKind, RuleDefinition
 from rez_agent.local.alerting import Alerting
+from rez_agent.local.metrics import LocalMetrics
 from rez_agent.ports import AlertQuery
 from rez_agent.usecases.alert_rules import create_rule
+from rez_agent.usecases.notices import send_test
 from tests.fakes import FAILED, REFUSED
 from tests.rig import ANN, Rig
 
@@ -34,8 +37,14 @@ def failing(rig: Rig, *channels: str) -> None:
     rig.work(REFUSED)
 
 
-def alerting(rig: Rig, *fallback: str) -> Alerting:
-    return Alerting(rig.write, actions=rig.actions, fallback=fallback)
+def counted(metrics: LocalMetrics) -> dict[tuple[str, ...], int]:
+    """The messages that were counted, by kind and status."""
+    return {labels: count for labels, count in metrics.notices.items() if count}
+
+
+def alerting(rig: Rig, *fallback: str, metrics: LocalMetrics | None = None) -> Alerting:
+    counting = metrics or LocalMetrics(CollectorRegistry())
+    return Alerting(rig.write, actions=rig.actions, fallback=fallback, metrics=counting)
 
 
 def the_alert(rig: Rig) -> Alert:
@@ -72,15 +81,18 @@ def test_what_fails_is_sent_again_later(rig: Rig) -> None:
     async def story() -> None:
         failing(rig, "ops")
         rig.actions.script["target"].append(FAILED)
-        looking = alerting(rig)
+        metrics = LocalMetrics(CollectorRegistry())
+        looking = alerting(rig, metrics=metrics)
         await looking.tick()
         await looking.stop()
         assert the_alert(rig).notices[0].status is NoticeStatus.PENDING
+        assert counted(metrics) == {("dead_letter", "retried"): 1}
         rig.clock.advance(minutes=20)
-        again = alerting(rig)
+        again = alerting(rig, metrics=metrics)
         await again.tick()
         await again.stop()
         assert the_alert(rig).notices[0].status is NoticeStatus.SENT
+        assert counted(metrics) == {("dead_letter", "retried"): 1, ("dead_letter", "sent"): 1}
         assert len({work.idempotency_key for work in rig.actions.works}) == 1
 
     asyncio.run(story())
@@ -110,5 +122,18 @@ def test_the_loop_looks_by_itself_and_when_it_is_woken(rig: Rig) -> None:
         await rig.actions.next_begun()
         await looking.stop()
         assert the_alert(rig).notices[0].status is NoticeStatus.SENT
+
+    asyncio.run(story())
+
+
+def test_a_message_that_is_given_up_and_a_test_are_counted_as_such(rig: Rig) -> None:
+    async def story() -> None:
+        metrics = LocalMetrics(CollectorRegistry())
+        rig.do(lambda ports: send_test(ports, ANN, STANDING, "ops"))
+        rig.actions.script["target"].append(REFUSED)
+        looking = alerting(rig, metrics=metrics)
+        await looking.tick()
+        await looking.stop()
+        assert counted(metrics) == {("test", "failed"): 1}
 
     asyncio.run(story())

@@ -15,9 +15,12 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from rez_agent.aws.logs import SERVICE
 from rez_agent.aws.wire import Item
+from rez_agent.domain.alert import NoticeStatus
+from rez_agent.domain.alert_rules import AlertKind
 from rez_agent.domain.command import Message
 from rez_agent.domain.execution import ExecutionStatus
 from rez_agent.metrics import (
+    ALERT_NOTICES,
     ATTEMPTS,
     COMMANDS,
     DURATION,
@@ -28,6 +31,7 @@ from rez_agent.metrics import (
     NONE,
     Metric,
     code_class,
+    notice_labels,
 )
 from rez_agent.ports import Claimed, Concluded
 
@@ -83,6 +87,11 @@ class AwsMetrics:
     def judged(self, message: Message) -> None:
         """A command was judged."""
         self.count(COMMANDS, action=message.request.action.value, status=message.status.value)
+
+    def noticed(self, kind: AlertKind | None, status: NoticeStatus) -> None:
+        """A message of an alert was tried; a ``kind`` of None is a test."""
+        told, became = notice_labels(kind, status)
+        self.count(ALERT_NOTICES, kind=told, status=became)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""

@@ -244,7 +244,9 @@ class Processor:
             await self._on_thread(partial(self._sent, sending, outcome))
 
     def _sent(self, sending: Sending, outcome: Outcome) -> None:
-        self._store.write(lambda ports: record_notice(ports, sending, outcome))
+        status = self._store.write(lambda ports: record_notice(ports, sending, outcome))
+        if status is not None:
+            self._metrics.noticed(sending.kind, status)
 
     def _give_back(self, taken: Taken) -> None:
         self._store.write(

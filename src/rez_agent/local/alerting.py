@@ -16,6 +16,7 @@ import structlog
 
 from rez_agent.domain.action import Outcome
 from rez_agent.local.bundle import LocalPorts
+from rez_agent.local.metrics import LocalMetrics
 from rez_agent.ports import Actions
 from rez_agent.usecases.alerting import look
 from rez_agent.usecases.notices import Sending, lease_notices, record_notice
@@ -41,8 +42,11 @@ class Alerting:
     """Drives the looks and the sending. All methods belong to the event loop's thread. ``fallback``: the
     channels of rules that name none."""
 
-    def __init__(self, write: Write, *, actions: Actions, fallback: tuple[str, ...]) -> None:
+    def __init__(
+        self, write: Write, *, actions: Actions, fallback: tuple[str, ...], metrics: LocalMetrics
+    ) -> None:
         self._write = write
+        self._metrics = metrics
         self._actions = actions
         self._fallback = fallback
         self._wake = asyncio.Event()
@@ -103,9 +107,12 @@ class Alerting:
         outcome = await self._actions.run(sending.work)
         _tell(sending, outcome)
         try:
-            await self._write(lambda ports: record_notice(ports, sending, outcome))
+            status = await self._write(lambda ports: record_notice(ports, sending, outcome))
         except Exception as error:  # noqa: BLE001 - not recorded: it is sent again when its lease has run out
             log.error("alerting_failed", action="alerting_failed", error=str(error))  # noqa: TRY400
+            return
+        if status is not None:
+            self._metrics.noticed(sending.kind, status)
 
 
 def _tell(sending: Sending, outcome: Outcome) -> None:

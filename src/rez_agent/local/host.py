@@ -84,7 +84,9 @@ class LocalHost:
             target_concurrency=target_concurrency,
             observer=metrics,
         )
-        self._alerting = Alerting(self._write_whole, actions=actions, fallback=alert_channels)
+        self._alerting = Alerting(
+            self._write_whole, actions=actions, fallback=alert_channels, metrics=metrics
+        )
         self._timer = Timer(self._write_whole, clock, on_heartbeat=self._send_heartbeat)
         self._waiting: dict[str, list[asyncio.Future[Message]]] = {}
         self._background: list[asyncio.Task[None]] = []

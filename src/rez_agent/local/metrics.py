@@ -14,8 +14,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from rez_agent.domain.alert import NoticeStatus
+from rez_agent.domain.alert_rules import AlertKind
 from rez_agent.domain.command import Message
 from rez_agent.metrics import (
+    ALERT_NOTICES,
     ATTEMPTS,
     CLOCK_STEPS,
     COMMANDS,
@@ -24,9 +27,11 @@ from rez_agent.metrics import (
     EXECUTIONS,
     LATENESS,
     NONE,
+    NOTICES,
     RUNNING,
     Metric,
     code_class,
+    notice_labels,
 )
 from rez_agent.ports import Claimed, Concluded
 from rez_agent.web.metrics import Tally, Values, histogram, numbers
@@ -47,6 +52,7 @@ class LocalMetrics(Collector):
         self.attempts: Counter[Values] = Counter()
         self.executions: Counter[Values] = Counter(dict.fromkeys(ENDINGS, 0))
         self.commands: Counter[Values] = Counter()
+        self.notices: Counter[Values] = Counter(dict.fromkeys(NOTICES, 0))
         self.clock_steps = 0
         self.running = 0
         self.readings: Readings = {}
@@ -79,6 +85,10 @@ class LocalMetrics(Collector):
         for message in messages:
             self.commands[message.request.action.value, message.status.value] += 1
 
+    def noticed(self, kind: AlertKind | None, status: NoticeStatus) -> None:
+        """A message of an alert was tried; a ``kind`` of None is a test."""
+        self.notices[notice_labels(kind, status)] += 1
+
     def collect(self) -> Iterator[Family]:
         """The families, as they stand now."""
         yield histogram(LATENESS, {(): self.lateness})
@@ -87,6 +97,7 @@ class LocalMetrics(Collector):
             ATTEMPTS: self.attempts,
             EXECUTIONS: self.executions,
             COMMANDS: self.commands,
+            ALERT_NOTICES: self.notices,
             CLOCK_STEPS: {(): self.clock_steps},
             RUNNING: {(): self.running},
         }

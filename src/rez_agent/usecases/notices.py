@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from rez_agent.domain.action import Outcome, Work
 from rez_agent.domain.alert import Alert, Notice, NoticeStatus, Phase
+from rez_agent.domain.alert_rules import AlertKind
 from rez_agent.domain.alert_text import notices_for
 from rez_agent.domain.errors import Invalid, NotFound
 from rez_agent.domain.policies import RetryPolicy
@@ -34,9 +35,10 @@ USUAL_CHANNELS = ("alerts", "default")
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One attempt to send a notice."""
+    """One attempt to send a notice. ``kind``: the alert's; None: a test."""
 
     alert_id: str
+    kind: AlertKind | None
     number: int
     work: Work
 
@@ -115,20 +117,16 @@ def lease_notices_of(ports: Ports, alert_id: str) -> list[Sending]:
     return [] if alert is None else _lease(ports, alert, ports.clock.now())
 
 
-def record_notice(ports: Ports, sending: Sending, outcome: Outcome) -> None:
-    """An attempt has ended: the notice is sent, or tried again, or given up."""
+def record_notice(ports: Ports, sending: Sending, outcome: Outcome) -> NoticeStatus | None:
+    """An attempt has ended: the notice is sent, or tried again (pending), or given up. None where the attempt
+    does not matter any more: its alert is gone, or its lease has passed to another."""
     alert = ports.alerts.get(sending.alert_id)
-    if alert is None:
-        return
-    now, draw = ports.clock.now(), ports.random.draw()
-    ports.alerts.save(
-        alert.with_notices(
-            tuple(
-                _ended(one, sending, outcome, now, draw) if one.number == sending.number else one
-                for one in alert.notices
-            )
-        )
-    )
+    leased = next((one for one in alert.notices if one.number == sending.number), None) if alert else None
+    if alert is None or leased is None or not _is_of(leased, sending):
+        return None
+    ended = _ended(leased, outcome, ports.clock.now(), ports.random.draw())
+    ports.alerts.save(alert.with_notices(tuple(ended if one is leased else one for one in alert.notices)))
+    return ended.status
 
 
 def _lease(ports: Ports, alert: Alert, now: datetime) -> list[Sending]:
@@ -165,13 +163,16 @@ def _sending(alert: Alert, notice: Notice) -> Sending:
         attempt=notice.attempts,
         idempotency_key=identity,
     )
-    return Sending(alert.id, notice.number, work)
+    return Sending(alert.id, alert.kind, notice.number, work)
 
 
-def _ended(notice: Notice, sending: Sending, outcome: Outcome, now: datetime, draw: float) -> Notice:
-    """The notice after an attempt; one whose lease has passed to another attempt, or that is final, stays."""
-    if notice.next_at is None or notice.attempts != sending.work.attempt:
-        return notice
+def _is_of(notice: Notice, sending: Sending) -> bool:
+    """Whether the attempt still counts: the notice is not final, and nobody has taken it since."""
+    return notice.next_at is not None and notice.attempts == sending.work.attempt
+
+
+def _ended(notice: Notice, outcome: Outcome, now: datetime, draw: float) -> Notice:
+    """The notice after an attempt."""
     if outcome.ok:
         changes = {"status": NoticeStatus.SENT, "next_at": None, "ended_at": now, "code": None, "error": None}
         return notice.model_copy(update=changes)
