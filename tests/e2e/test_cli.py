@@ -392,6 +392,48 @@ def test_what_can_not_be_tried_is_told(cli: Cli, arguments: tuple[str, ...], cod
     assert told in done.err
 
 
+def test_an_alert_rule_is_changed_in_part(cli: Cli) -> None:
+    made = cli.ok("alerts", "create", "Fails", "consecutive_failures", "--tag", "prod", "--json").document
+    edit = ("alerts", "edit", made["id"])
+    changed = cli.ok(*edit, "--set", "failures=5", "--quiet", "60", "--all", "--off", "--json").document
+    expected = {"failures": 5, "quiet_period_seconds": 60, "tag": None, "enabled": False, "name": "Fails"}
+    assert {name: changed[name] for name in expected} == expected
+    assert "log" in cli.ok(*edit, "--channel", "log", "--name", "Still fails").out
+    assert cli.ok(*edit, "--channel", "none", "--json").document["channels"] == []
+    for wrong, told in (
+        ((), "Nothing to change"),
+        (("--tag", "a", "--all"), "--schedule, --tag or --all"),
+        (("--set", "percent=3"), "'percent' is not a parameter of the kind"),
+        (("--set", "failures=x"), "Parameters of 'consecutive_failures': failures=..."),
+        (("--channel", "nowhere"), "nowhere"),
+    ):
+        done = cli(*edit, *wrong)
+        assert (done.code, done.out) == (2, "")
+        assert told in done.err
+    assert cli("alerts", "edit", "rule_nothing", "--off").code == 1
+    cli.ok("alerts", "delete", made["id"])
+
+
+def test_a_template_is_updated_at_the_revision_that_was_read(cli: Cli, target: str, tmp_path: Path) -> None:
+    template = {
+        "name": "ping",
+        "title": "Ping",
+        "parameters": {"type": "object", "properties": {}},
+        "definition": {
+            "name": "ping",
+            "schedule_expression": FAR,
+            "target_type": "web_action",
+            "payload": {"action": "http", "url": target},
+        },
+    }
+    file = tmp_path / "ping.json"
+    file.write_text(json.dumps(template), encoding="utf-8")
+    cli.ok("templates", "create", str(file))
+    file.write_text(json.dumps({**template, "title": "Ping it"}), encoding="utf-8")
+    assert "is at revision 2" in cli.ok("templates", "update", "ping", str(file)).out
+    cli.ok("templates", "delete", "ping")
+
+
 def test_secrets_are_kept_listed_and_deleted_and_never_shown(cli: Cli) -> None:
     here = ("--data-dir", str(cli.data_dir))
     kept = cli.ok("secrets", "set", "weather", "--host", "api.example.org", *here, stdin="s3cret-value\n")

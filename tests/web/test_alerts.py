@@ -56,6 +56,54 @@ def test_the_standing_rule_is_listed_first_and_can_be_changed(server: Server) ->
     assert (answer.status, answer.code) == (409, "standing_rule")
 
 
+def test_parts_of_a_rule_are_changed_at_the_revision_that_was_read(server: Server) -> None:
+    rule = made(server, tag="prod", failures=5)
+    path = f"{RULES}/{rule['id']}"
+    read = server("GET", path)
+    assert (read.headers["etag"], read.document["revision"]) == ('"1"', 1)
+    changed = server("PATCH", path, {"enabled": False, "failures": None}, headers={"If-Match": '"1"'})
+    assert (changed.headers["etag"], changed.document["revision"]) == ('"2"', 2)
+    assert (changed.document["enabled"], changed.document["failures"]) == (False, 3)
+    assert changed.document["tag"] == "prod"
+    late = {"If-Match": '"1"'}
+    whole = {"name": "r", "kind": "consecutive_failures"}
+    for method, body in (("PATCH", {"enabled": True}), ("PUT", whole), ("DELETE", None)):
+        answer = server(method, path, body, headers=late)
+        assert (answer.status, answer.code) == (412, "revision_conflict")
+    assert server("GET", path).document == changed.document
+    assert server("PUT", path, whole, headers={"If-Match": '"2"'}).document["revision"] == 3
+    assert server("DELETE", path, headers={"If-Match": '"3"'}).status == 204
+
+
+@pytest.mark.parametrize(
+    ("patch", "pointers"),
+    [
+        ({"kind": "missed"}, {"/kind"}),
+        ({"kind": None}, {"/kind"}),
+        ({"failures": "many", "name": None}, {"/failures", "/name"}),
+        ({"percent": 5}, {""}),
+        ({"tag": "x", "schedule_id": "sch_nothing"}, {""}),
+        ({"channels": ["opps"]}, {"/channels/0"}),
+        ({"colour": "red"}, {"/colour"}),
+    ],
+)
+def test_a_patch_that_can_not_be_is_refused_and_changes_nothing(
+    server: Server, patch: dict[str, Any], pointers: set[str]
+) -> None:
+    rule = made(server)
+    answer = server("PATCH", f"{RULES}/{rule['id']}", patch)
+    assert answer.status == 422
+    assert {one["pointer"] for one in answer.document["errors"]} == pointers
+    assert server("GET", f"{RULES}/{rule['id']}").document == rule
+
+
+def test_the_standing_rule_is_patched_into_one_of_its_owners(server: Server) -> None:
+    changed = server("PATCH", f"{RULES}/missed", {"grace_seconds": 90}, headers={"If-Match": '"1"'})
+    assert (changed.document["grace_seconds"], changed.document["standing"]) == (90, False)
+    assert changed.document["name"] == "Missed runs"
+    assert server("DELETE", f"{RULES}/missed").status == 204
+
+
 def test_all_that_is_wrong_with_a_rule_is_answered(server: Server) -> None:
     answer = server("POST", RULES, {"name": "r", "kind": "dead_letter", "channels": ["opps", "log"]})
     assert (answer.status, answer.code) == (422, "unknown_channel")

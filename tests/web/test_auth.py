@@ -89,6 +89,7 @@ ROUTES: list[tuple[str, str, Any, Scope, bool]] = [
         Scope.WRITE,
         True,
     ),
+    ("PATCH", "/api/alert-rules/{alert_rule_id}", {"channels": ["log"]}, Scope.WRITE, True),
     ("POST", "/api/alert-rules/{alert_rule_id}/test", {}, Scope.WRITE, True),
     ("DELETE", "/api/alert-rules/{alert_rule_id}", None, Scope.WRITE, True),
     ("GET", "/api/schedules/{schedule_id}/occurrences", None, Scope.READ, True),

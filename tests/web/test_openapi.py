@@ -33,6 +33,7 @@ SUCCESSES = {
     "create_alert_rule": [201],
     "get_alert_rule": [200],
     "replace_alert_rule": [200],
+    "patch_alert_rule": [200],
     "delete_alert_rule": [204],
     "test_alert_rule": [200, 202],
     "check_condition": [200],

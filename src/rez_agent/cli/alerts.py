@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rez_agent.cli.client import WAIT_SECONDS, segment
+from rez_agent.cli.definition import NOTHING
 from rez_agent.cli.names import find_schedule, past_schedule_id
 from rez_agent.cli.render import table, when
 from rez_agent.cli.session import DONE, FAILED, Session, command
@@ -20,6 +21,14 @@ PANEL = "Executions"
 RULES = "/api/alert-rules"
 
 Rule = Annotated[str, typer.Argument(metavar="RULE", help="A rule's id; `missed` is the one that all have.")]
+
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the kind; repeatable."),
+]
+Quiet = Annotated[
+    int | None, typer.Option("--quiet", metavar="SECONDS", help="Told again after so long at the soonest.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -74,14 +83,8 @@ def create(
     channel: Annotated[
         list[str] | None, typer.Option("--channel", metavar="NAME", help="Where it is told; repeatable.")
     ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the kind; repeatable."),
-    ] = None,
-    quiet: Annotated[
-        int | None,
-        typer.Option("--quiet", metavar="SECONDS", help="Told again after so long at the soonest."),
-    ] = None,
+    setting: Setting = None,
+    quiet: Quiet = None,
     recovery: Annotated[
         bool, typer.Option("--recovery/--no-recovery", help="Whether its end is told too.")
     ] = True,
@@ -105,6 +108,57 @@ def create(
     session.put(
         made, lambda: print(f"Created the rule {made['id']}. Try it: rez-agent alerts test {made['id']}")
     )
+    return DONE
+
+
+def edit(
+    session: Session,
+    *,
+    rule: Rule,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="What alerts call it.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", metavar="SCHEDULE", help="Watch this schedule alone.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TAG", help="Watch those with this tag.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Watch all schedules.")] = False,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--channel", metavar="NAME", help="Where it is told instead; repeatable; none: the server's own."
+        ),
+    ] = None,
+    setting: Setting = None,
+    quiet: Quiet = None,
+    recovery: Annotated[
+        bool | None, typer.Option("--recovery/--no-recovery", help="Whether its end is told too.")
+    ] = None,
+    enabled: Annotated[bool | None, typer.Option("--on/--off", help="Whether it watches at all.")] = None,
+) -> int:
+    """Change an alert rule: only what is said changes."""
+    if sum((schedule is not None, tag is not None, everything)) > 1:
+        raise Invalid("Give --schedule, --tag or --all: a rule watches one of them.", code="invalid_argument")
+    client = session.client()
+    path = f"{RULES}/{segment(rule)}"
+    before = client.get(path)
+    patch: dict[str, Any] = {
+        "name": name,
+        "recovery": recovery,
+        "enabled": enabled,
+        "quiet_period_seconds": quiet,
+    }
+    patch = {field: value for field, value in patch.items() if value is not None}
+    patch |= _parameters(setting or (), AlertKind(before.document["kind"]))
+    if channel:
+        patch["channels"] = [] if channel == [NOTHING] else channel
+    if schedule is not None or tag is not None or everything:
+        watched = None if schedule is None else find_schedule(client, schedule)["id"]
+        patch |= {"schedule_id": watched, "tag": tag}
+    if not patch:
+        raise Invalid("Nothing to change was said. `rez-agent alerts edit --help` lists what can be.")
+    changed = client.change("PATCH", path, patch, wait=0, etag=before.etag).document
+    session.put(changed, lambda: _tell_rules([changed]))
     return DONE
 
 
@@ -181,6 +235,14 @@ COMMANDS: dict[str, Any] = {
         (
             "rez-agent alerts create 'Production fails' consecutive_failures --tag prod --set failures=3",
             "rez-agent alerts create 'Report is slow' too_slow --schedule report --channel ops",
+        ),
+    ),
+    "edit": (
+        edit,
+        (
+            "rez-agent alerts edit missed --set grace_seconds=60",
+            "rez-agent alerts edit rule_01kaw4g7k58s1w6e3r5t7y9u0a --tag prod --channel ops --channel chat",
+            "rez-agent alerts edit rule_01kaw4g7k58s1w6e3r5t7y9u0a --off",
         ),
     ),
     "test": (try_channels, ("rez-agent alerts test missed",)),

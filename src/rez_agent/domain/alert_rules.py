@@ -114,7 +114,8 @@ class RuleDefinition(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A rule as it is kept. ``standing``: it is there by default and was never changed."""
+    """A rule as it is kept. ``standing``: it is there by default and was never changed. ``revision`` grows
+    with each change."""
 
     id: str
     owner: str
@@ -122,6 +123,7 @@ class AlertRule:
     created_date: datetime | None = None
     updated_date: datetime | None = None
     standing: bool = False
+    revision: int = 1
 
     @property
     def kind(self) -> AlertKind:

@@ -6,16 +6,18 @@ compared, and the shortest grace that is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from rez_agent.domain.alert_rules import STANDING, AlertKind, AlertRule, RuleDefinition, standing_rule
-from rez_agent.domain.errors import Conflict, Invalid, NotFound, Problem
+from rez_agent.domain.errors import Conflict, Invalid, NotFound, Problem, RevisionConflict
 from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.reading import read
 from rez_agent.ports import Ports, Record
 from rez_agent.usecases.callers import Caller, schedule_for
+from rez_agent.usecases.changes import merge_patch
 
 KIND = "alert_rule"
 WATCH, WATCH_KEY = "alert_watch", "all"
@@ -94,26 +96,53 @@ def create_rule(ports: Ports, caller: Caller, definition: RuleDefinition) -> Ale
     return rule
 
 
-def replace_rule(ports: Ports, caller: Caller, rule_id: str, definition: RuleDefinition) -> AlertRule:
-    """The rule, changed as a whole. Its kind stays. Raises NotFound, and Invalid with all that is wrong."""
+def patch_rule(
+    ports: Ports, caller: Caller, rule_id: str, patch: Mapping[str, Any], *, revision: int | None = None
+) -> AlertRule:
+    """The rule, changed by a merge patch of its definition: null takes a field back to its default. Raises
+    what :func:`replace_rule` does."""
+    before = rule_for(ports, caller, rule_id)
+    if patch.get("kind", before.kind.value) != before.kind.value:
+        raise Invalid.of([_other_kind(before)])
+    definition = read(RuleDefinition, merge_patch(before.definition.document(), dict(patch)))
+    return replace_rule(ports, caller, rule_id, definition, revision=revision)
+
+
+def replace_rule(
+    ports: Ports, caller: Caller, rule_id: str, definition: RuleDefinition, *, revision: int | None = None
+) -> AlertRule:
+    """The rule, changed as a whole, if it is at ``revision`` or that is None. Its kind stays. Raises
+    NotFound, RevisionConflict, and Invalid with all that is wrong."""
     now = ports.clock.now()
     before = rule_for(ports, caller, rule_id)
+    _check_revision(before, revision)
     kept = [] if definition.kind is before.kind else [_other_kind(before)]
     _checked_owner(ports, Caller(before.owner), definition, kept)
-    rule = AlertRule(before.id, before.owner, definition, before.created_date or now, now)
+    made = before.created_date or now
+    rule = AlertRule(before.id, before.owner, definition, made, now, revision=before.revision + 1)
     _keep(ports, rule, now)
     return rule
 
 
-def delete_rule(ports: Ports, caller: Caller, rule_id: str) -> None:
-    """The rule is gone; of the standing rule, what was changed. Raises NotFound ``alert_rule_not_found``."""
+def delete_rule(ports: Ports, caller: Caller, rule_id: str, *, revision: int | None = None) -> None:
+    """The rule is gone; of the standing rule, what was changed. Raises NotFound ``alert_rule_not_found`` and
+    RevisionConflict."""
     now = ports.clock.now()
     rule = rule_for(ports, caller, rule_id)
+    _check_revision(rule, revision)
     if rule.standing:
         text = "The standing rule can't be deleted: change it, with 'enabled': false, to turn it off."
         raise Conflict(text, code="standing_rule")
     ports.records.delete(KIND, rule.key)
     _sum_up(ports, [one for one in _all(ports, now) if one.key != rule.key])
+
+
+def _check_revision(rule: AlertRule, revision: int | None) -> None:
+    if revision is not None and revision != rule.revision:
+        raise RevisionConflict(
+            f"The alert rule is at revision {rule.revision}, not {revision}. "
+            "Read it again and repeat the change."
+        )
 
 
 def _checked_owner(
@@ -171,6 +200,7 @@ def _value(rule: AlertRule) -> dict[str, Any]:
         "owner": rule.owner,
         "created_date": None if rule.created_date is None else rfc3339(rule.created_date),
         "updated_date": None if rule.updated_date is None else rfc3339(rule.updated_date),
+        "revision": rule.revision,
         "definition": rule.definition.document(),
     }
 
@@ -184,4 +214,5 @@ def _rule(record: Record) -> AlertRule:
         definition=RuleDefinition.model_validate(value["definition"]),
         created_date=None if made is None else datetime.fromisoformat(made),
         updated_date=None if changed is None else datetime.fromisoformat(changed),
+        revision=value.get("revision", 1),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from rez_agent.domain.alert import NoticeStatus, Phase
 from rez_agent.domain.alert_rules import AlertKind
@@ -28,6 +28,12 @@ class AlertTestRequest(Frozen):
     """Nothing to say."""
 
 
+class RulePatch(BaseModel):
+    """A JSON merge patch of an alert rule: any of its fields but its kind, null to take one back."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class RuleShape(Shape):
     """A rule: its definition, with the parameters of its kind, and whose it is. ``standing``: it is there by
     default, and was never changed."""
@@ -35,6 +41,7 @@ class RuleShape(Shape):
     id: str
     created_by: str
     standing: bool
+    revision: int
     created_date: AwareDatetime | None
     updated_date: AwareDatetime | None
     name: str
@@ -129,6 +136,7 @@ RULE: dict[str, Any] = {
     "id": RULE_ID,
     "created_by": "local",
     "standing": False,
+    "revision": 1,
     "created_date": "2026-03-07T18:00:00Z",
     "updated_date": "2026-03-07T18:00:00Z",
     **DEFINITION,

@@ -12,7 +12,7 @@ from rez_agent.web.operations import Operation, Shown
 
 _ONE = "/api/alert-rules/{alert_rule_id}"
 _DEFINITION = Shown("The rule", RuleDefinition, models.DEFINITION)
-_RULE = Shown("The rule", models.RuleShape, models.RULE)
+_RULE = Shown("The rule", models.RuleShape, models.RULE, headers=("ETag",))
 _STANDING = "The rule `missed` is there for every owner without being made: the dead man's switch."
 _TEST_ALERT = {
     **models.ALERT,
@@ -71,7 +71,7 @@ ALERTS = (
         "Create an alert rule",
         scope=Scope.WRITE,
         request=_DEFINITION,
-        answers={201: Shown("Created", models.RuleShape, models.RULE, headers=("Location",))},
+        answers={201: Shown("Created", models.RuleShape, models.RULE, headers=("Location", "ETag"))},
         problems=(409,),
     ),
     _alert(
@@ -92,7 +92,23 @@ ALERTS = (
         description=f"What the body leaves out takes its default. {_STANDING} It is changed like any other.",
         scope=Scope.WRITE,
         request=_DEFINITION,
+        parameters=("if_match",),
         answers={200: _RULE},
+        problems=(412,),
+    ),
+    _alert(
+        "PATCH",
+        _ONE,
+        alerting.patch,
+        "patch_alert_rule",
+        "Change parts of an alert rule",
+        description="A JSON merge patch (RFC 7396): null takes a field back to its default. The kind stays.",
+        scope=Scope.WRITE,
+        request=Shown("What changes", models.RulePatch, {"channels": ["ops", "chat"]}),
+        also=(Shown("The same", models.RulePatch, {"tag": None}, "application/merge-patch+json"),),
+        parameters=("if_match",),
+        answers={200: _RULE},
+        problems=(412,),
     ),
     _alert(
         "DELETE",
@@ -102,8 +118,9 @@ ALERTS = (
         "Delete an alert rule",
         description="What is open by it ends without a word. Of the rule `missed`, what was changed goes.",
         scope=Scope.WRITE,
+        parameters=("if_match",),
         answers={204: Shown("Deleted")},
-        problems=(409,),
+        problems=(409, 412),
     ),
     _alert(
         "POST",

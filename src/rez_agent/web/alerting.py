@@ -12,7 +12,14 @@ from rez_agent.domain.alert import Alert, Notice
 from rez_agent.domain.alert_rules import AlertRule, RuleDefinition
 from rez_agent.domain.instants import rfc3339
 from rez_agent.ports import AlertQuery, Page
-from rez_agent.usecases.alert_rules import create_rule, delete_rule, list_rules, replace_rule, rule_for
+from rez_agent.usecases.alert_rules import (
+    create_rule,
+    delete_rule,
+    list_rules,
+    patch_rule,
+    replace_rule,
+    rule_for,
+)
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.notices import alert_for, alerts_for, send_test
 from rez_agent.web.alert_models import AlertFilter, AlertTestRequest
@@ -41,28 +48,42 @@ async def create(api: Api, call: Call) -> Response:
     """POST /api/alert-rules"""
     definition = await call.form(RuleDefinition)
     rule = await api.host.write(lambda ports: create_rule(ports, call.caller, definition))
-    return answer(rule_document(rule), 201, {"Location": f"/api/alert-rules/{rule.id}"})
+    headers = {"Location": f"/api/alert-rules/{rule.id}", "ETag": _etag(rule)}
+    return answer(rule_document(rule), 201, headers)
 
 
 async def show(api: Api, call: Call) -> Response:
     """GET /api/alert-rules/{alert_rule_id}"""
     call.filters(NoFilter)
     rule_id = call.path("alert_rule_id")
-    return answer(rule_document(await api.host.read(lambda ports: rule_for(ports, call.caller, rule_id))))
+    rule = await api.host.read(lambda ports: rule_for(ports, call.caller, rule_id))
+    return answer(rule_document(rule), headers={"ETag": _etag(rule)})
 
 
 async def replace(api: Api, call: Call) -> Response:
     """PUT /api/alert-rules/{alert_rule_id}"""
-    rule_id = call.path("alert_rule_id")
+    rule_id, revision = call.path("alert_rule_id"), call.revision()
     definition = await call.form(RuleDefinition)
-    rule = await api.host.write(lambda ports: replace_rule(ports, call.caller, rule_id, definition))
-    return answer(rule_document(rule))
+    rule = await api.host.write(
+        lambda ports: replace_rule(ports, call.caller, rule_id, definition, revision=revision)
+    )
+    return answer(rule_document(rule), headers={"ETag": _etag(rule)})
+
+
+async def patch(api: Api, call: Call) -> Response:
+    """PATCH /api/alert-rules/{alert_rule_id}"""
+    rule_id, revision = call.path("alert_rule_id"), call.revision()
+    asked = await call.object()
+    rule = await api.host.write(
+        lambda ports: patch_rule(ports, call.caller, rule_id, asked, revision=revision)
+    )
+    return answer(rule_document(rule), headers={"ETag": _etag(rule)})
 
 
 async def delete(api: Api, call: Call) -> Response:
     """DELETE /api/alert-rules/{alert_rule_id}"""
-    rule_id = call.path("alert_rule_id")
-    await api.host.write(lambda ports: delete_rule(ports, call.caller, rule_id))
+    rule_id, revision = call.path("alert_rule_id"), call.revision()
+    await api.host.write(lambda ports: delete_rule(ports, call.caller, rule_id, revision=revision))
     return nothing()
 
 
@@ -114,6 +135,7 @@ def rule_document(rule: AlertRule) -> dict[str, Any]:
         "id": rule.id,
         "created_by": rule.owner,
         "standing": rule.standing,
+        "revision": rule.revision,
         "created_date": _instant(rule.created_date),
         "updated_date": _instant(rule.updated_date),
         **rule.definition.document(),
@@ -165,6 +187,10 @@ def _notice(notice: Notice) -> dict[str, Any]:
         "code": notice.code,
         "error": notice.error,
     }
+
+
+def _etag(rule: AlertRule) -> str:
+    return f'"{rule.revision}"'
 
 
 def _instant(instant: datetime | None) -> str | None:
