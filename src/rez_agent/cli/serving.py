@@ -53,6 +53,14 @@ def serve(
         int,
         typer.Option("--target-concurrency", envvar="REZ_TARGET_CONCURRENCY", help="Attempts to one target."),
     ] = 100,
+    checksums: Annotated[
+        bool | None,
+        typer.Option(
+            "--checksums/--no-checksums",
+            envvar="REZ_CHECKSUMS",
+            help="Give every page of the database a checksum, or a new database none.",
+        ),
+    ] = None,
     heartbeat: Annotated[
         str | None,
         typer.Option(
@@ -104,6 +112,7 @@ def serve(
         allow_target=tuple(allow_target or targets_of(os.environ.get("REZ_ALLOW_TARGET", ""))),
         concurrency=concurrency,
         target_concurrency=target_concurrency,
+        checksums=checksums,
         heartbeat=heartbeat,
         alert_channel=alert_channel,
         log_level=log_level,

@@ -8,14 +8,16 @@ Crash: both write a new file beside the old one and rename it when it is whole: 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
 
 from rez_agent.domain.errors import Conflict, Invalid, NotFound
+from rez_agent.local.checksums import as_of
 from rez_agent.local.database import DATABASE_FILE, locked, open_reader, quick_check
+from rez_agent.local.failing import STORAGE_FAILS, storage_error
 from rez_agent.local.schema import MIGRATIONS
 
 PAGES_AT_ONCE = 2_000
@@ -25,7 +27,8 @@ Progress = Callable[[int, int], None]
 
 
 def backup(data_dir: Path, file: Path, progress: Progress = lambda _done, _total: None) -> None:
-    """Copy the database of ``data_dir`` to ``file``, which must not exist. Raises NotFound, Conflict."""
+    """Copy the database of ``data_dir`` to ``file``, which must not exist. Raises NotFound, Conflict, and
+    Unavailable where the disk is full or fails, or the database is damaged."""
     source = data_dir / DATABASE_FILE
     if not source.is_file():
         raise NotFound(f"There is no database in {data_dir}. Name its --data-dir.", code="no_database")
@@ -33,12 +36,9 @@ def backup(data_dir: Path, file: Path, progress: Progress = lambda _done, _total
         raise Conflict(
             f"{file} exists. Choose another name; a backup never overwrites one.", code="file_exists"
         )
-    reader = open_reader(source)
-    try:
+    with _told_of_the_disk(file), closing(open_reader(source)) as reader:
         reader.execute("BEGIN; SELECT 1 FROM sqlite_schema")  # one moment: else every write begins it anew
         _copy(reader, file, progress)
-    finally:
-        reader.close()
 
 
 def restore(
@@ -47,7 +47,8 @@ def restore(
     """Make ``file`` the database of ``data_dir``.
 
     Raises NotFound when there is no such file, Invalid when it is not a whole backup, Conflict when the
-    directory holds a database and ``force`` is not given, Unavailable when a server owns the directory.
+    directory holds a database and ``force`` is not given, Unavailable when a server owns the directory or
+    the disk is full or fails.
     """
     if not file.is_file():
         raise NotFound(f"There is no file {file}.", code="no_backup")
@@ -58,12 +59,19 @@ def restore(
                 f"{data_dir} holds a database already. Use --force to replace it, or another --data-dir.",
                 code="database_exists",
             )
-        source = _opened(file)
-        try:
+        with _told_of_the_disk(target), closing(_opened(file)) as source:
             _check(source, file)
             _copy(source, target, progress, before_rename=lambda: _fold_away(target))
-        finally:
-            source.close()
+
+
+@contextmanager
+def _told_of_the_disk(file: Path) -> Iterator[None]:
+    """What the disk does to the copying to ``file`` is told as what it is."""
+    try:
+        yield
+    except STORAGE_FAILS as error:
+        told = f"can't be copied to {file}: {error}. Nothing was changed. Is the disk full?"
+        raise storage_error(error, told) from None
 
 
 def _opened(file: Path) -> apsw.Connection:
@@ -91,6 +99,7 @@ def _fold_away(old: Path) -> None:
         apsw.Connection(str(old), flags=apsw.SQLITE_OPEN_READWRITE).close()
     for suffix in ("-wal", "-shm"):
         old.with_name(old.name + suffix).unlink(missing_ok=True)
+    _sync(old.absolute().parent)  # gone for certain, before the new one takes the place
 
 
 def _copy(
@@ -106,6 +115,7 @@ def _copy(
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         target = apsw.Connection(str(unfinished))
         try:
+            as_of(source, target)
             with target.backup("main", source, "main") as copying:
                 while not copying.done:
                     copying.step(PAGES_AT_ONCE)

@@ -51,7 +51,7 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
     channel of alerts that is not configured, and for what is wrong with the file of actions."""
     clock, random = clock or SystemClock(), random or SystemRandom()
     database = settings.data_dir / DATABASE_FILE
-    connection = open_writer(database)
+    connection = open_writer(database, checksums=settings.checksums)
     actions = make_actions(
         secrets=FileSecrets(settings.data_dir / SECRETS_DIRECTORY, clock.now),
         allow_target=settings.allow_target,
@@ -114,7 +114,7 @@ def open_store(data_dir: Path) -> Iterator[Store]:
         now=clock.now,
         monotonic=clock.monotonic,
     )
-    connection = open_writer(data_dir / DATABASE_FILE)
+    connection = open_writer(data_dir / DATABASE_FILE, checksums=None)
     try:
         yield Store(ports_over(connection, actions=actions, clock=clock, random=random))
     finally:

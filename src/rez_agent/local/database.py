@@ -20,6 +20,8 @@ import apsw
 import apsw.ext
 
 from rez_agent.domain.errors import Unavailable, Unsupported
+from rez_agent.local.checksums import add_checksums, has_checksums, verify
+from rez_agent.local.failing import is_damage
 from rez_agent.local.schema import MIGRATIONS
 
 DATABASE_FILE = "rez.sqlite"
@@ -33,17 +35,38 @@ _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 def open_writer(
-    path: Path | str, *, vfs: str | None = None, migrations: Sequence[str] = MIGRATIONS
+    path: Path | str,
+    *,
+    vfs: str | None = None,
+    migrations: Sequence[str] = MIGRATIONS,
+    checksums: bool | None = False,
 ) -> apsw.Connection:
     """The connection that writes, at the newest schema; creates the file, its owner's alone, when there is
     none: the directory may be one that others can read. SQLite gives the log beside it the same mode.
+    ``checksums``: see to it that the file has them; None: only if it is new. One that has them keeps them.
 
-    Raises Unsupported when the file was written by a newer program.
+    Raises Unsupported when the file was written by a newer program, or can't be verified.
     """
     if vfs is None:
         Path(path).touch(mode=0o600)
+        if checksums is None:
+            checksums = Path(path).stat().st_size == 0
+        if checksums or has_checksums(path):
+            verify()
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=200)
+    try:
+        if checksums:
+            add_checksums(connection)
+        _make_durable(connection)
+        migrate(connection, migrations)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_durable(connection: apsw.Connection) -> None:
     connection.setbusytimeout(_BUSY_MS)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "FULL")
@@ -51,16 +74,20 @@ def open_writer(
     connection.pragma("wal_autocheckpoint", _WAL_PAGES)
     connection.pragma("journal_size_limit", _WAL_LIMIT_BYTES)
     connection.pragma("temp_store", "MEMORY")
-    migrate(connection, migrations)
-    return connection
 
 
 def open_reader(path: Path | str, *, vfs: str | None = None) -> apsw.Connection:
     """A connection that can only read."""
+    if vfs is None and has_checksums(path):
+        verify()
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, statementcachesize=100)
-    connection.setbusytimeout(_BUSY_MS)
-    connection.pragma("cache_size", -_READER_CACHE_KIB)
-    connection.pragma("query_only", 1)
+    try:
+        connection.setbusytimeout(_BUSY_MS)
+        connection.pragma("cache_size", -_READER_CACHE_KIB)
+        connection.pragma("query_only", 1)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -112,7 +139,12 @@ def holder_of(descriptor: int) -> str:
 
 def quick_check(connection: apsw.Connection) -> list[str]:
     """What SQLite's quick_check finds wrong with the file, at most ten lines; empty when all is well."""
-    lines = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
+    try:
+        lines = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+        lines = [str(error)]
     return [] if lines == ["ok"] else lines
 
 

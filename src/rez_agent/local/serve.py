@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-import apsw
 import structlog
 import uvicorn
 import uvloop
@@ -20,6 +19,7 @@ from rez_agent import __version__
 from rez_agent.domain.errors import Invalid, Unavailable
 from rez_agent.local.build import Built, build
 from rez_agent.local.database import DATABASE_FILE, locked, open_reader, quick_check
+from rez_agent.local.failing import DAMAGED, STORAGE_FAILS, UNAVAILABLE, is_damage
 from rez_agent.local.logs import configure_logs
 from rez_agent.local.settings import LocalSettings
 from rez_agent.usecases.keys import list_keys
@@ -160,12 +160,16 @@ def _url(settings: LocalSettings, listener: socket.socket) -> str:
 
 
 def _built(settings: LocalSettings) -> Built:
-    """The host. Raises Unavailable ``database_damaged`` where the database can't even be opened."""
+    """The host. Raises Unavailable ``database_damaged`` or ``storage_unavailable`` where the database can't
+    even be opened."""
     try:
         return build(settings)
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        text = _damaged(settings.data_dir / DATABASE_FILE, [str(error)])
-        raise Unavailable(text, code="database_damaged") from None
+    except STORAGE_FAILS as error:
+        database = settings.data_dir / DATABASE_FILE
+        if is_damage(error):
+            raise Unavailable(_damaged(database, [str(error)]), code=DAMAGED) from None
+        text = f"{database} can't be opened: {error}. See to the disk: is it full, or read-only?"
+        raise Unavailable(text, code=UNAVAILABLE) from None
 
 
 def _check_database(built: Built) -> None:

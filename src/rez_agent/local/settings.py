@@ -15,6 +15,7 @@ class LocalSettings:
 
     ``concurrency`` bounds the attempts under way in all, ``target_concurrency`` those to one target.
     ``allow_target`` names hosts, addresses or networks that web actions may call although they are private.
+    ``checksums`` gives every page of the database one, for good; None: of a new database.
     ``heartbeat`` is a URL that the engine's loop pings every minute. ``alert_channel`` is the channel of
     alert rules that name none. ``ledger_days`` and
     ``ledger_per_schedule`` bound the history; ``quota`` the living schedules of one owner;
@@ -28,6 +29,7 @@ class LocalSettings:
     allow_target: tuple[str, ...] = ()
     concurrency: int = 200
     target_concurrency: int = 100
+    checksums: bool | None = None
     heartbeat: str | None = None
     alert_channel: str | None = None
     log_level: str = "info"

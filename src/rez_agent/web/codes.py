@@ -192,5 +192,8 @@ CODES: dict[str, Code] = {
     # the server
     "unavailable": Code("The server can't serve this now", _WAIT),
     "gave_up": Code("The command could not be carried out", "Send it again; the server's log has the rest."),
+    "storage_unavailable": Code("The database can't be used now", "Free disk space, and ask again."),
+    "no_checksums": Code("Page checksums can't be verified", "Install the package again, as it is locked."),
+    "database_damaged": Code("The database is damaged", "Stop the server, and restore a backup."),
     "internal_error": Code("The server failed", "Report the id in the text: the log has the rest."),
 }
