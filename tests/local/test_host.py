@@ -28,12 +28,12 @@ from tests.rig import ANN, Rig, definition_of, schedule_of
 class Running:
     """A host that runs over a rig's database, clock and actions."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, open_ports: Callable[[], LocalPorts] | None = None) -> None:
         self.rig = rig
         self.registry = CollectorRegistry()
         self.host = LocalHost(
             rig.ports,
-            open_ports=rig.reader,
+            open_ports=open_ports or rig.reader,
             actions=rig.actions,
             clock=rig.clock,
             random=rig.random,

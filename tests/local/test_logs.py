@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 PROGRAM = """
 import logging, structlog
@@ -34,3 +38,15 @@ def test_what_we_log_and_what_libraries_log_is_one_json_document_a_line() -> Non
     assert (warning["event"], warning["level"]) == ("Invalid HTTP request received.", "warning")
     assert (warning["logger"], "timestamp" in warning) == ("uvicorn.error", True)
     assert "ZeroDivisionError" in failure["exception"]
+
+
+@pytest.mark.parametrize("to", ["/dev/full", "a closed pipe"])
+def test_what_cannot_be_logged_costs_nothing_else(to: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        closed, pipe = os.pipe()
+        os.close(closed)
+        stream = full.fileno() if to == "/dev/full" else pipe
+        command = [sys.executable, "-c", PROGRAM + "print('done')"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stream, text=True, check=False)
+        os.close(pipe)
+    assert done.stdout == "done\n"

@@ -17,9 +17,10 @@ import apsw
 import structlog
 
 from rez_agent.domain.command import Message
-from rez_agent.domain.errors import NotFound
+from rez_agent.domain.errors import NotFound, Unavailable
 from rez_agent.local.alerting import Alerting
 from rez_agent.local.bundle import LocalPorts
+from rez_agent.local.failing import DAMAGED, STORAGE_FAILS, storage_error
 from rez_agent.local.heartbeat import Heartbeat
 from rez_agent.local.metrics import LocalMetrics, Readings
 from rez_agent.local.queue import recover
@@ -73,8 +74,11 @@ class LocalHost:
         self._heartbeat = heartbeat
         self._open_ports = open_ports
         self._per_thread = local()
+        self._opened: list[LocalPorts] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        self._writer = Writer(ports, on_settled=self._settled, on_commit=self._committed)
+        self._writer = Writer(
+            ports, on_settled=self._settled, on_commit=self._committed, on_damage=self._damaged
+        )
         self._worker = Worker(
             self._write_whole,
             actions=actions,
@@ -168,10 +172,16 @@ class LocalHost:
             await self._heartbeat.close()
         await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
         self._readers.shutdown()
+        for ports in self._opened:
+            ports.connection.close()
 
     def found_damage(self, lines: list[str]) -> None:
         """The check of the database found something: health fails until it has been restored."""
         self._corrupt = lines
+
+    def _damaged(self, text: str) -> None:
+        """On any thread: something that was read is not what was written."""
+        self._corrupt = self._corrupt or [text]
 
     async def refresh_metrics(self) -> None:
         """Bring what is not counted as it happens up to date, before it is shown. What stands in the database
@@ -184,7 +194,7 @@ class LocalHost:
         }
         try:
             kept = await self._read_whole(lambda ports: standing(ports.connection, self._clock.now()))
-        except apsw.Error as error:
+        except (apsw.Error, Unavailable) as error:
             log.warning("metrics_incomplete", action="metrics_incomplete", error=str(error))
             kept = {}
         self._metrics.readings = {**own, **kept}
@@ -200,9 +210,20 @@ class LocalHost:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_now, use_case)
 
     def _read_now(self, use_case: Callable[[LocalPorts], T]) -> T:
+        try:
+            return self._read_view(use_case)
+        except STORAGE_FAILS as error:
+            log.error("read_failed", action="read_failed", error=str(error))  # noqa: TRY400
+            told = storage_error(error, f"can't be read: {error}. Ask again, or see the log.")
+            if told.code == DAMAGED:
+                self._damaged(told.message)
+            raise told from error
+
+    def _read_view(self, use_case: Callable[[LocalPorts], T]) -> T:
         ports: LocalPorts | None = getattr(self._per_thread, "ports", None)
         if ports is None:
             ports = self._per_thread.ports = self._open_ports()
+            self._opened.append(ports)
         ports.connection.execute("BEGIN")
         try:
             return use_case(ports)

@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 from rez_agent.domain.errors import Invalid
+
+
+class Unfailing:
+    """A stream that a full disk or a closed pipe takes lines from, and nothing else: what is logged is never
+    worth the work that it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if that can be."""
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """Hand on what was written, if that can be."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure_logs(level: str) -> None:
@@ -29,7 +50,7 @@ def configure_logs(level: str) -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         processors=[*shared, renderer],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Unfailing(sys.stderr))),
     )
     libraries = logging.StreamHandler(sys.stderr)
     libraries.setFormatter(

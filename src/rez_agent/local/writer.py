@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Condition, Thread
@@ -25,6 +26,7 @@ from rez_agent.domain.command import Message, MessageStatus
 from rez_agent.domain.errors import Problem, RezError, Unavailable
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.database import Savepoint
+from rez_agent.local.failing import DAMAGED, STORAGE_FAILS, storage_error
 from rez_agent.local.queue import shift
 from rez_agent.local.signals import Signals
 from rez_agent.local.steps import StepWatch
@@ -32,8 +34,6 @@ from rez_agent.usecases.applying import apply
 
 GROUP = 256
 """Jobs in one transaction, at most."""
-
-_DATABASE_FAILS = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError)
 
 log = structlog.get_logger()
 
@@ -59,8 +59,9 @@ class _Refused(Exception):
 class Writer:
     """Runs jobs one after the other, in the order of their submission.
 
-    ``on_settled`` gets the jobs of each group after it ended; ``on_commit`` what a durable group stirred up.
-    Both are called on the writer's thread and must return at once. :meth:`flush` is the whole of it: a
+    ``on_settled`` gets the jobs of each group after it ended; ``on_commit`` what a durable group stirred up;
+    ``on_damage`` is told when the database turns out to be damaged. All are called on the writer's thread and
+    must return at once. :meth:`flush` is the whole of it: a
     thread (:meth:`start`) only calls it, and a test or a simulation calls it by itself.
     """
 
@@ -70,11 +71,13 @@ class Writer:
         *,
         on_settled: Callable[[list[Job]], None],
         on_commit: Callable[[Signals], None],
+        on_damage: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._ports = ports
         self._connection = ports.connection
         self._on_settled = on_settled
         self._on_commit = on_commit
+        self._on_damage = on_damage
         self._waiting: deque[Job] = deque()
         self._changed = Condition()
         self._stopping = False
@@ -133,14 +136,16 @@ class Writer:
 
     def _run_group(self, group: list[Job]) -> Signals | None:
         """The group's transaction; None when it failed as a whole, which every job of it is told."""
+        committing = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._heed_clock()
             for job in group:
                 self._run_job(job)
+            committing = True
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the writer outlives whatever happens
-            self._fail(group, error)
+            self._fail(group, error, committing=committing)
             return None
         self._watch.settled()
         return self._ports.signals.take()
@@ -195,14 +200,21 @@ class Writer:
 
     def _costs_the_group(self, error: Exception) -> bool:
         """Whether the database failed as such, or gave up the transaction."""
-        return isinstance(error, _DATABASE_FAILS) or not self._connection.in_transaction
+        return isinstance(error, STORAGE_FAILS) or not self._connection.in_transaction
 
-    def _fail(self, group: list[Job], error: Exception) -> None:
-        """The database refused: nothing of the group has happened."""
+    def _fail(self, group: list[Job], error: Exception, *, committing: bool) -> None:
+        """The database refused: nothing of the group has happened. Where that was while ``committing``, the
+        log may hold all of it nevertheless, which counts if the next to open the database finds it so, and
+        not once anything else was written."""
         log.error("group_failed", action="group_failed", error=str(error), jobs=len(group))
         self._ports.signals.take()
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        text = f"The database can't be written: {error}. Nothing was changed. Free disk space or see the log."
+        with suppress(apsw.Error):  # what can't be read now is rolled back before the next group
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        unless = ", unless the server dies before it can write again" if committing else ""
+        text = f"can't be written: {error}. Nothing was changed{unless}. Free disk space, or see the log."
+        told = storage_error(error, text)
+        if told.code == DAMAGED:
+            self._on_damage(told.message)
         for job in group:
-            job.result, job.error = None, Unavailable(text, code="storage_unavailable")
+            job.result, job.error = None, told
