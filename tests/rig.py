@@ -72,20 +72,33 @@ class Rig:
     """The local host, moved by hand.
 
     ``path`` may hold a database already: then this is a restart. Every step runs in the real writer, as a
-    group of its own, and raises what the step raised.
+    group of its own, and raises what the step raised. ``vfs``: the disk to be on, which may then fail and
+    lose power.
     """
 
-    def __init__(self, path: Path, clock: FakeClock | None = None, random: FakeRandom | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: FakeClock | None = None,
+        random: FakeRandom | None = None,
+        *,
+        vfs: str | None = None,
+    ) -> None:
         self.clock = clock or FakeClock()
         self.random = random or FakeRandom()
         self.actions = ScriptedActions()
         self.database = path / DATABASE_FILE
-        self.connection = open_writer(self.database)
-        self.connection.pragma("synchronous", "OFF")  # a test does not lose power
+        self.connection = open_writer(self.database, vfs=vfs)
+        if vfs is None:
+            self.connection.pragma("synchronous", "OFF")  # a test does not lose power
         self.ports: LocalPorts = self.ports_over(self.connection)
         self.settled: list[Job] = []
         self.signals: list[Signals] = []
-        self.writer = Writer(self.ports, on_settled=self.settled.extend, on_commit=self.signals.append)
+        self.writer = self.writer_telling(self.settled.extend)
+
+    def writer_telling(self, on_settled: Callable[[list[Job]], None]) -> Writer:
+        """A writer that tells ``on_settled`` what it has settled, in that moment."""
+        return Writer(self.ports, on_settled=on_settled, on_commit=self.signals.append)
 
     def ports_over(self, connection: apsw.Connection) -> LocalPorts:
         """The ports over another connection."""
