@@ -7,6 +7,7 @@ ARGS ?=
 WORKERS ?= 2
 AWS_LOCAL_PORT ?= 0
 STAGE ?= dev
+SECONDS_OF_FAULTS ?= 1800
 
 .PHONY: help
 help: ## Show this list
@@ -51,8 +52,10 @@ nightly-zones: setup-development ## Check every clock change of every zone, 2020
 	REZ_NIGHTLY=1 $(BIN)/pytest tests/domain/test_zones_nightly.py $(ARGS)
 
 .PHONY: nightly-kill
-nightly-kill: setup-development ## Kill the server 200 times in mid-flight and count what was lost
-	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py -o faulthandler_timeout=1500 $(ARGS)
+nightly-kill: setup-development ## Kill the server 200 times, fail and fill its disk, cut its power, flip its bits
+	$(BIN)/python -m tests.disk --record build/nightly/disk.json --seconds $(SECONDS_OF_FAULTS)
+	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py tests/e2e/test_storage.py tests/e2e/test_backup_under_load.py \
+		tests/disk -rP -o faulthandler_timeout=1500 $(ARGS)
 
 .PHONY: build
 build: setup-development ## Write the Lambda functions' zips to build/ (ACTIONS=actions.yaml PLUGINS="pkg ...")

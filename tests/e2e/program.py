@@ -35,16 +35,24 @@ class Answer:
 class Program:
     """``rez-agent serve`` over one data directory; may be started again after it has ended.
 
-    It takes a free port at its first start and keeps it. What it logs is in ``log``.
+    It takes a free port at its first start and keeps it. What it logs is in ``log``. ``environment``: not the
+    tests' own.
     """
 
-    def __init__(self, data_dir: Path, *options: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *options: str,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._data_dir = data_dir
         self._options = options
+        self._environment = environment
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
         self._ready = False
-        self.log = data_dir.with_name(data_dir.name + ".log")
+        self.log = log or data_dir.with_name(data_dir.name + ".log")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -77,7 +85,9 @@ class Program:
         command += ["--port", str(self._port), "--data-dir", str(self._data_dir)]
         self._ready = False
         with self.log.open("a") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+            )
 
     def wait_ready(self) -> None:
         """Until it says that requests are answered. Fails with its log if it ends before."""

@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,27 +25,47 @@ from rez_agent.local.worker import AHEAD
 from tests.e2e.conftest import Serve
 from tests.e2e.program import Program, at, eventually, web_action
 from tests.e2e.recorder import Received, Recorder
+from tests.planting import Plant
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NIGHTLY = "REZ_NIGHTLY" in os.environ
-KILLS = 200 if NIGHTLY else 20
-SCHEDULES = 5_000
 RATES = 10
 BATCH = 1_000
 
 LIFE_SECONDS = 1.2
 """A life lasts so long at most once it is ready; one in five ends before that."""
 UNREADY_SECONDS = 1.0
-SPREAD_SECONDS = KILLS * 1.5
-"""The due times are spread over about as long as the killing takes."""
-
 SLOTS = 10
 LEASED_AT_MOST = SLOTS * (1 + AHEAD)
 """What one kill can cost: executions leased to run, and those leased ahead for a quick target."""
 
 BETWEEN_SINGLES_SECONDS = 0.05
-PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of it: kills, schedules, and the seconds that everything gets to arrive in at the end."""
+
+    kills: int = 200 if NIGHTLY else 8
+    schedules: int = 5_000
+    patience: float = 120.0
+
+    @property
+    def spread(self) -> int:
+        """Over how many seconds the due times are spread: about as long as the killing takes."""
+        return int(self.kills * 1.5) + 1
+
+
+PLANTS = [
+    Plant("leases are not taken back at a start", "local/host.py", "all_leases=True", "all_leases=False"),
+    Plant(
+        "each attempt has a key of its own",
+        "local/queue.py",
+        "idempotency_key=row[0]",
+        'idempotency_key=f"{row[0]}-{row[6]}"',
+    ),
+]
 
 
 @dataclass
@@ -58,36 +79,50 @@ class Promised:
 def test_nothing_acknowledged_is_lost_to_kill_9(serve: Serve, target: Recorder) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")
+    story(serve("--target-concurrency", str(SLOTS)), target, Plan(), seed)
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="shown each night")
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name.replace(" ", "-"))
+def test_a_planted_fault_is_found(target: Recorder, tmp_path: Path, plant: Plant) -> None:
+    environment = plant.in_a_copy(tmp_path / "copy")
+    options = ("--allow-target", "127.0.0.1", "--target-concurrency", str(SLOTS))
+    with Program(tmp_path / "data", *options, environment=environment) as server:
+        with pytest.raises(AssertionError) as found:
+            story(server, target, Plan(kills=6, schedules=1_500, patience=20), seed=5)
+        print(f"{plant.name}: {str(found.value)[:200]}")
+
+
+def story(server: Program, target: Recorder, plan: Plan, seed: int) -> None:
+    """Create, kill again and again, and see that everything comes to its end."""
     drawn = random.Random(seed)
-    server = serve("--target-concurrency", str(SLOTS))
-    promised = created(server, target, drawn)
+    promised = created(server, target, drawn, plan)
 
     with Singles(server, target, random.Random(seed + 1)) as singles:
-        for _ in range(KILLS):
+        for _ in range(plan.kills):
             kill_once(server, drawn)
         server.wait_ready()
     promised.once |= singles.acknowledged
     print(f"{len(singles.acknowledged)} single creates acknowledged, {singles.unanswered} not")
     assert singles.acknowledged, "no single create met a living server"
 
-    patience = SPREAD_SECONDS + PATIENCE_SECONDS
-    eventually(lambda: all_arrived(target, promised), patience, "all requests", every=0.5)
-    eventually(lambda: nothing_in_flight(server), PATIENCE_SECONDS, "an empty queue", every=0.5)
+    eventually(lambda: all_arrived(target, promised), plan.spread + plan.patience, "all requests", every=0.5)
+    eventually(lambda: nothing_in_flight(server), plan.patience, "an empty queue", every=0.5)
 
-    assert_fired(target.received(), promised)
+    assert_fired(target.received(), promised, plan.kills)
     assert_ledger(server, target.received(), promised)
 
 
-def created(server: Program, target: Recorder, drawn: random.Random) -> Promised:
+def created(server: Program, target: Recorder, drawn: random.Random, plan: Plan) -> Promised:
     """Most in batches, due at random seconds; a few rates, whose first occurrence is now."""
     promised = Promised()
     soon = int(time.time()) + 4
-    for first in range(0, SCHEDULES, BATCH):
-        names = [f"once-{number}" for number in range(first, first + BATCH)]
-        due = [soon + drawn.randrange(int(SPREAD_SECONDS)) for _ in names]
+    for first in range(0, plan.schedules, BATCH):
+        names = [f"once-{number}" for number in range(first, min(first + BATCH, plan.schedules))]
+        due = [soon + drawn.randrange(plan.spread) for _ in names]
         schedules = [once(target, name, second) for name, second in zip(names, due, strict=True)]
         answer = server.post("/api/schedules/batch", {"schedules": schedules})
-        assert [item["status"] for item in answer.body["items"]] == [202] * BATCH
+        assert [item["status"] for item in answer.body["items"]] == [202] * len(names)
         promised.once.update(names)
     for number in range(RATES):
         name = f"rate-{number}"
@@ -135,6 +170,8 @@ class Singles:
         except (OSError, http.client.HTTPException):
             self.unanswered += 1  # it may have been stored or not: nobody was told
             return
+        if answer.status == 422 and answer.body["code"] == "schedule_in_past":
+            return  # the server came back too late for it, and said so
         assert answer.status == 202, answer.body
         self.acknowledged.add(name)
 
@@ -172,7 +209,7 @@ def nothing_in_flight(server: Program) -> bool:
     return not any(page["items"] for page in lists)
 
 
-def assert_fired(received: list[Received], promised: Promised) -> None:
+def assert_fired(received: list[Received], promised: Promised, kills: int) -> None:
     """All fired, none early; what came twice came with one key, and no more of it than the kills explain."""
     lost = promised.once | promised.rates.keys()
     lost -= {name_of(request) for request in received}
@@ -188,8 +225,8 @@ def assert_fired(received: list[Received], promised: Promised) -> None:
     assert not other_key
 
     duplicates = sum(count - 1 for count in Counter(request.key for request in received).values())
-    print(f"{len(received)} requests, {duplicates} of them again; {KILLS} kills")
-    assert duplicates <= KILLS * LEASED_AT_MOST
+    print(f"{len(received)} requests, {duplicates} of them again; {kills} kills")
+    assert duplicates <= kills * LEASED_AT_MOST
 
 
 def assert_ledger(server: Program, received: list[Received], promised: Promised) -> None:
