@@ -230,3 +230,23 @@ async def ok(_: web.Request) -> web.StreamResponse:
 def http(url: str, **fields: Any) -> dict[str, Any]:
     """The payload of the web action ``http``."""
     return {"action": "http", "url": url, **fields}
+
+
+def sockets() -> int:
+    """The sockets that this process holds."""
+    held = 0
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            held += str(link.readlink()).startswith("socket:")
+        except OSError:  # the directory's own
+            continue
+    return held
+
+
+async def down_to(held: int) -> bool:
+    """Whether no more sockets are held than before."""
+    for _ in range(100):
+        if sockets() <= held:
+            return True
+        await asyncio.sleep(0.01)
+    return False

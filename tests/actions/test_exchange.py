@@ -12,7 +12,8 @@ import pytest
 from yarl import URL
 
 from rez_agent.actions.exchange import Exchanges, Response, request_bytes
-from tests.actions.support import run
+from rez_agent.actions.guarded_http import HearingConnector
+from tests.actions.support import down_to, run, sockets
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -53,7 +54,7 @@ async def exchanging(*answers: bytes) -> AsyncIterator[tuple[Exchanges, URL, Wir
     wire = Wire(list(answers))
     server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    connector = aiohttp.TCPConnector()
+    connector = HearingConnector()
     async with server, aiohttp.ClientSession(connector=connector) as session:
         yield Exchanges(session, connector), URL(f"http://127.0.0.1:{port}/p?q=1"), wire
 
@@ -142,6 +143,31 @@ def test_an_answer_that_is_no_http_is_an_error_and_costs_the_connection() -> Non
                 await exchanges.send("POST", url, {}, b"")
             assert await body_of(await exchanges.send("GET", url, {}, None)) == b"ok"
             assert wire.connections == 2
+
+    run(scenario())
+
+
+def test_a_request_that_is_given_up_holds_nothing_although_its_peer_reads_nothing() -> None:
+    async def scenario() -> None:
+        met, left = asyncio.Event(), asyncio.Event()
+
+        async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            met.set()
+            await left.wait()
+
+        server = await asyncio.start_server(deaf, "127.0.0.1", 0)
+        url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        connector = HearingConnector()
+        async with server, aiohttp.ClientSession(connector=connector) as session:
+            sending = asyncio.create_task(Exchanges(session, connector).send("POST", url, {}, b"x" * 2**26))
+            await met.wait()
+            held = sockets()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            assert await down_to(held - 1)
+            left.set()
 
     run(scenario())
 

@@ -437,6 +437,25 @@ def test_a_token_is_fetched_once_and_used_until_shortly_before_it_expires() -> N
     run(scenario())
 
 
+def test_a_token_endpoint_that_asks_to_be_left_alone_is_left_alone() -> None:
+    async def scenario() -> None:
+        async def busy(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=429, headers={"Retry-After": "45"})
+
+        async def gone(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=400, headers={"Retry-After": "45"})
+
+        for answer, permanent, wait in ((busy, False, 45), (gone, True, None)):
+            async with serving(answer) as server, acting("127.0.0.1", secrets=canary()) as actions:
+                auth = {"type": "oauth2", "grant": "client_credentials", "token_url": server.url}
+                payload = http("http://127.0.0.1:9/", auth=auth | {"client_id": "me", "client_secret": ref()})
+                outcome = await actions.run(work(payload))
+                assert (outcome.code, outcome.permanent) == ("auth", permanent)
+                assert outcome.retry_after == wait
+
+    run(scenario())
+
+
 def test_the_password_grant_sends_user_and_password() -> None:
     async def scenario() -> None:
         tokens, clock = TokenServer(), Clock()

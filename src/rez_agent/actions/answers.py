@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from codecs import lookup
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 from rez_agent.actions.base import failed
-from rez_agent.actions.exchange import Response
+from rez_agent.actions.exchange import NotHttp, Response
 from rez_agent.actions.guarded_http import Flight
 from rez_agent.domain.action import Outcome
 
@@ -19,10 +21,16 @@ BODY_READ_MAX = 1_048_576
 RETRY_AFTER_MAX = 7 * 86_400.0
 """Seconds: a longer wait asked for is cut to this."""
 
-_ABSURD = 366 * 86_400.0
+REASON_MAX = 100
+"""Characters of a status line's text that are told."""
+
 _CHUNK = 65_536
+_DIGITS = 300
+"""More of them are beyond what a float holds."""
+
 _RETRIED = frozenset({408, 425, 429})
-_SECONDS = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]+")
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 
 
 async def read_body(response: Response, keep: int) -> tuple[bytes, bool]:
@@ -35,14 +43,19 @@ async def read_body(response: Response, keep: int) -> tuple[bytes, bool]:
     if content.is_eof():  # the whole of it came with the head
         whole = content.read_nowait()
         return whole[:keep], len(whole) > keep
-    kept = await content.read(_CHUNK)
-    read = len(kept)
-    while not content.at_eof() and read < BODY_READ_MAX:
-        chunk = await content.read(_CHUNK)
-        read += len(chunk)
-        if len(kept) < keep:
-            kept += chunk
-    return kept[:keep], read > keep or not content.at_eof()
+    kept, read = b"", 0
+    try:
+        while not content.at_eof() and read < BODY_READ_MAX:
+            chunk = await content.read(_CHUNK)
+            read += len(chunk)
+            if len(kept) < keep:
+                kept += chunk
+    except aiohttp.ClientPayloadError as error:
+        if isinstance(error.__cause__, ContentEncodingError):
+            raise NotHttp("its body can't be decompressed") from error
+        if not response.flooded:
+            raise
+    return kept[:keep], read > keep or response.flooded or not content.at_eof()
 
 
 def text_of(body: bytes, response: Response) -> str:
@@ -51,15 +64,22 @@ def text_of(body: bytes, response: Response) -> str:
         return body.decode()
     except UnicodeDecodeError:
         try:
-            return body.decode(response.charset or "utf-8", "replace")
-        except LookupError:
+            return body.decode(_charset(response), "replace")
+        except (LookupError, ValueError):
             return body.decode("utf-8", "replace")
+
+
+def _charset(response: Response) -> str:
+    """The charset that a body declares, unless it is one of Python's own: those decode to what can't be
+    stored, or take time that grows with the square of the text."""
+    declared = response.charset or "utf-8"
+    return "utf-8" if lookup(declared).name in _NO_CHARSETS else declared
 
 
 def status_failure(response: Response, now: datetime) -> Outcome:
     """The failure that a status outside the range of success is; without the response's text."""
     status = response.status
-    told = f"The target answered {status}{' ' + response.reason if response.reason else ''}."
+    told = f"The target answered {f'{status} {_reason(response)}'.strip()}."
     if 300 <= status < 400 and "Location" in response.headers:
         text = f"{told} Redirects are followed only when 'follow_redirects' asks for it."
         return Outcome(ok=False, code="redirect", error=text, permanent=True, response_status=status)
@@ -70,33 +90,40 @@ def status_failure(response: Response, now: datetime) -> Outcome:
     )
 
 
+def _reason(response: Response) -> str:
+    """The text of the status line, as much of it as can be told: it is whatever bytes the target sent."""
+    reason = response.reason[:REASON_MAX]
+    return "".join(char if char.isprintable() else "?" for char in reason)
+
+
 def retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds that ``Retry-After`` (RFC 9110, 10.2.3) asks for: a number of seconds, or a date.
 
-    None when it is absent, can't be read, lies in the past or more than a year ahead; at most
-    :data:`RETRY_AFTER_MAX`.
+    None when it is absent, can't be read, or lies in the past; at most :data:`RETRY_AFTER_MAX`, which is
+    longer than any execution waits: so much is asked for, and it is not tried again.
     """
     if value is None:
         return None
     value = value.strip()
-    seconds: float
     if _SECONDS.fullmatch(value):
-        seconds = float(value)
-    else:
-        try:
-            date = parsedate_to_datetime(value)
-            seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return None
-    return min(seconds, RETRY_AFTER_MAX) if 0 <= seconds <= _ABSURD else None
+        return RETRY_AFTER_MAX if len(value) > _DIGITS else min(float(value), RETRY_AFTER_MAX)
+    try:
+        date = parsedate_to_datetime(value)
+        seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(seconds, RETRY_AFTER_MAX) if seconds >= 0 else None
 
 
 def failure_of(error: Exception, flight: Flight) -> Outcome:
     """The failure that an exception of the HTTP client is."""
     if flight.forbidden:
         return failed("forbidden_target", flight.forbidden, permanent=True)
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
-        return failed("refused", f"{flight.host}:{flight.port} refused the connection.")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        if isinstance(error.os_error, ConnectionRefusedError):
+            return failed("refused", f"{flight.host}:{flight.port} refused the connection.")
+        if isinstance(error.os_error, ConnectionError):  # while TLS was being agreed on
+            error = error.os_error
     kind = next((kind for kind in _FAILURES if isinstance(error, kind)), Exception)
     code, text = _FAILURES[kind]
     told = text.format(where=f"{flight.host}:{flight.port}", host=flight.host, why=_why(error))
@@ -126,5 +153,7 @@ def _why(error: Exception) -> str:
             return str(getattr(error.certificate_error, "verify_message", "")) or "it could not be verified"
         case aiohttp.ClientConnectorError():
             return error.strerror or type(error.os_error).__name__
+        case NotHttp():
+            return str(error)
         case _:
             return type(error).__name__

@@ -76,13 +76,11 @@ def read_timeout(document: Payload, problems: list[Problem]) -> float:
 
 
 def within_kept(text: str) -> tuple[str, bool]:
-    """``text`` cut to what the ledger keeps, and whether anything was cut."""
-    if len(text) * 3 <= RESPONSE_KEPT:
-        return text, False
+    """``text`` cut to what the ledger keeps, and whether anything was cut; what is no character replaced."""
+    if text.isascii():
+        return text[:RESPONSE_KEPT], len(text) > RESPONSE_KEPT
     data = text.encode("utf-8", "replace")
-    if len(data) <= RESPONSE_KEPT:
-        return text, False
-    return data[:RESPONSE_KEPT].decode("utf-8", "ignore"), True
+    return data[:RESPONSE_KEPT].decode("utf-8", "ignore"), len(data) > RESPONSE_KEPT
 
 
 def failed(code: str, error: str, *, permanent: bool = False) -> Outcome:

@@ -14,8 +14,9 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientRequest, ClientTimeout, TCPConnector
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError, LineTooLong
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -26,23 +27,67 @@ _REPEATED = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _WITHOUT_LENGTH = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose requests say nothing of a body when they have none."""
 
+ANSWER_MAX = 2_097_152
+"""Bytes of an answer as it comes over the wire, head, framing and compressed body: then the connection is
+dropped. An answer may be endless without growing: by empty blocks, by chunks' extensions, by blank lines."""
+
+INTERIM_MAX = 32
+"""Answers with a status of 1xx before the one that counts."""
+
+_SWITCHED = 101
+"""The one status of 1xx after which nothing more follows in HTTP."""
+
 _ENCODINGS = "gzip, deflate"
 _MAX_LINE = 8_190
 _MAX_HEADERS = 128
 _PLACES_AT_MOST = 4_096
 
 
+class NotHttp(aiohttp.ClientError):
+    """The answer is none that can be read; the text says why, in half a sentence."""
+
+
+class Hearing(ResponseHandler):
+    """One connection's protocol: aiohttp's own, but deaf to more than :data:`ANSWER_MAX` bytes an answer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._room = ANSWER_MAX
+
+    @property
+    def flooded(self) -> bool:
+        """Whether the answer was too long, so that the connection was dropped."""
+        return self._room < 0
+
+    def begin(self) -> None:
+        """An answer is about to come."""
+        self._room = ANSWER_MAX
+
+    def data_received(self, data: bytes) -> None:
+        self._room -= len(data)
+        if self._room >= 0:
+            super().data_received(data)
+        elif self.transport is not None:
+            self.transport.abort()
+
+
 class Response:
     """An answer whose head is there. ``content`` gives the body; :meth:`release` must follow."""
 
-    __slots__ = ("_connection", "content", "headers", "reason", "status")
+    __slots__ = ("_connection", "_hearing", "content", "headers", "reason", "status")
 
     def __init__(self, connection: Connection, message: Any, content: aiohttp.StreamReader) -> None:
         self._connection: Connection | None = connection
+        self._hearing = _hearing(connection)
         self.status: int = message.code
         self.reason: str = message.reason
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content = content
+
+    @property
+    def flooded(self) -> bool:
+        """Whether the body was cut off because too much came over the wire."""
+        return self._hearing.flooded
 
     @property
     def charset(self) -> str | None:
@@ -54,8 +99,12 @@ class Response:
     def release(self) -> None:
         """Give the connection back: kept if the body was read to its end, else closed. May be repeated."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        if self.content.is_eof() and self.status != _SWITCHED:
             connection.release()
+        else:
+            _drop(connection)
 
 
 class Exchanges:
@@ -95,17 +144,20 @@ class Exchanges:
         try:
             message, content = await _answer(connection, method, data)
         except HttpProcessingError as error:
-            connection.close()
-            raise aiohttp.ClientPayloadError(error.message) from error
-        except BaseException:
-            connection.close()
+            _drop(connection)
+            raise NotHttp(_fault(error)) from error
+        except BaseException as error:
+            flooded = isinstance(error, aiohttp.ClientError) and _hearing(connection).flooded
+            _drop(connection)
+            if flooded:
+                raise NotHttp(f"{ANSWER_MAX} bytes and no end of its head") from None
             raise
         return Response(connection, message, content)
 
 
 async def _answer(connection: Connection, method: str, data: bytes) -> tuple[Any, aiohttp.StreamReader]:
-    protocol = connection.protocol
-    assert protocol is not None
+    protocol = _hearing(connection)
+    protocol.begin()
     protocol.set_response_params(
         skip_payload=method == "HEAD",
         read_until_eof=True,
@@ -116,10 +168,35 @@ async def _answer(connection: Connection, method: str, data: bytes) -> tuple[Any
     if protocol.transport is None:
         raise aiohttp.ServerDisconnectedError
     protocol.transport.write(data)
-    while True:
+    for _ in range(INTERIM_MAX + 1):
         message, content = await protocol.read()
-        if not 100 <= message.code <= 199 or message.code == 101:
+        if not 100 <= message.code <= 199 or message.code == _SWITCHED:
             return message, content
+    raise NotHttp(f"more than {INTERIM_MAX} interim answers")
+
+
+def _hearing(connection: Connection) -> Hearing:
+    protocol = connection.protocol
+    assert isinstance(protocol, Hearing)
+    return protocol
+
+
+def _drop(connection: Connection) -> None:
+    """Close a connection at once: a peer that reads nothing would hold it open for what it was yet to be
+    sent."""
+    if connection.transport is not None:
+        connection.transport.abort()
+    connection.close()
+
+
+def _fault(error: HttpProcessingError) -> str:
+    """What is wrong with an answer."""
+    cause = error.__cause__ or error
+    if isinstance(cause, LineTooLong):
+        return "a line of its head is too long"
+    if isinstance(cause, ContentEncodingError):
+        return "its content encoding is none that was asked for"
+    return "its head or its framing can't be read"
 
 
 def request_bytes(method: str, url: URL, headers: dict[str, str], body: bytes | None) -> bytes:

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from rez_agent.actions.addresses import AllowList, forbidden_text, plain_name
-from rez_agent.actions.exchange import Exchanges, Response
+from rez_agent.actions.exchange import Exchanges, Hearing, Response
 from rez_agent.actions.threads import Threads
 
 _NAME_LOOKUPS = 64
@@ -140,7 +141,15 @@ class GuardedHttp:
         return socket.socket(family, kind, protocol)
 
 
-class _TimedConnector(aiohttp.TCPConnector):
+class HearingConnector(aiohttp.TCPConnector):
+    """Makes connections that bear only so much of an answer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = partial(Hearing, loop=self._loop)  # type: ignore[assignment]  # a narrower partial
+
+
+class _TimedConnector(HearingConnector):
     """Times new connections. aiohttp's own tracing would cost every request, also on a kept connection."""
 
     def __init__(self, clock: Callable[[], float], **options: Any) -> None:

@@ -57,7 +57,7 @@ class Sender:
         self.keyring = Keyring(secrets, http.allowed)
         self._http = http
         self._redactor = Redactor(secrets)
-        self._tokens = Tokens(http, self.keyring, monotonic)
+        self._tokens = Tokens(http, self.keyring, now=now, monotonic=monotonic)
         self._deadlines = Deadlines(monotonic)
         self._now = now
         self._monotonic = monotonic

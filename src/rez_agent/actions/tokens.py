@@ -8,14 +8,15 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 from yarl import URL
 
-from rez_agent.actions.answers import failure_of
+from rez_agent.actions.answers import failure_of, retry_after
 from rez_agent.actions.auth import OAuth2, basic, text_of
 from rez_agent.actions.base import failed
 from rez_agent.actions.guarded_http import Flight, GuardedHttp, flight_to
@@ -47,11 +48,20 @@ class _Kept:
 
 
 class Tokens:
-    """The tokens of all grants. ``monotonic`` gives seconds that never run back."""
+    """The tokens of all grants. ``now`` is the wall clock (aware, UTC), for dates in answers; ``monotonic``
+    gives seconds that never run back."""
 
-    def __init__(self, http: GuardedHttp, keyring: Keyring, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        http: GuardedHttp,
+        keyring: Keyring,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
         self._http = http
         self._keyring = keyring
+        self._now = now
         self._monotonic = monotonic
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
@@ -123,7 +133,7 @@ class Tokens:
         flight = flight_to(url)
         try:
             async with asyncio.timeout(FETCH_TIMEOUT):
-                status, answer = await self._post(flight, url, form, headers)
+                status, later, answer = await self._post(flight, url, form, headers)
         except TimeoutError:
             return failed(
                 "auth", f"The token endpoint {flight.host} did not answer in {FETCH_TIMEOUT:.0f} s."
@@ -134,7 +144,7 @@ class Tokens:
                 return failure
             return failed("auth", f"No token: {failure.error}", permanent=failure.permanent)
         if status != 200:
-            return _denied(flight, status, answer)
+            return _denied(flight, status, retry_after(later, self._now()), answer)
         token = answer.get("access_token")
         kind = str(answer.get("token_type", "bearer")).lower()
         if not isinstance(token, str) or not 0 < len(token) <= _TOKEN_MAX or kind != "bearer":
@@ -145,7 +155,8 @@ class Tokens:
 
     async def _post(
         self, flight: Flight, url: URL, form: dict[str, str], headers: dict[str, str]
-    ) -> tuple[int, dict[str, Any]]:
+    ) -> tuple[int, str | None, dict[str, Any]]:
+        """The status, what ``Retry-After`` says, and the answer if it is an object."""
         headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
         response = await self._http.send(flight, "POST", url, headers, urlencode(form).encode())
         try:
@@ -158,7 +169,8 @@ class Tokens:
             answer = json.loads(data)
         except (ValueError, RecursionError):
             answer = {}
-        return response.status, answer if isinstance(answer, dict) else {}
+        later = response.headers.get("Retry-After")
+        return response.status, later, answer if isinstance(answer, dict) else {}
 
 
 def _lifetime(value: object) -> float:
@@ -169,10 +181,10 @@ def _lifetime(value: object) -> float:
     return min(max(seconds, 0.0), 86_400.0) if seconds == seconds else LIFETIME  # noqa: PLR0124  # NaN
 
 
-def _denied(flight: Flight, status: int, answer: dict[str, Any]) -> Outcome:
+def _denied(flight: Flight, status: int, wait: float | None, answer: dict[str, Any]) -> Outcome:
     """RFC 6749, 5.2: a 4xx names an ``error``; only that word is told, never the answer."""
     word = answer.get("error")
     shown = f" ({word})" if isinstance(word, str) and word.isascii() and len(word) <= 64 else ""
     permanent = 400 <= status < 500 and status not in (408, 425, 429)
     text = f"The token endpoint {flight.host} answered {status}{shown}."
-    return failed("auth", text, permanent=permanent)
+    return replace(failed("auth", text, permanent=permanent), retry_after=None if permanent else wait)

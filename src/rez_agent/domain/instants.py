@@ -54,6 +54,11 @@ def to_ms(instant: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
 
 
+def not_before(instant: datetime) -> datetime:
+    """The first whole millisecond that is not before ``instant``: what may not come early is stored so."""
+    return from_ms(to_ms(instant + _MILLISECOND - timedelta.resolution))
+
+
 def from_ms(milliseconds: int) -> datetime:
     """The instant of :func:`to_ms`, exactly (no float is involved)."""
     return EPOCH + milliseconds * _MILLISECOND

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.execution import Attempt, ExecutionStatus, Reason, is_test
+from rez_agent.domain.instants import not_before
 from rez_agent.domain.retry import RetryIn, decide
 from rez_agent.ports import Claimed, Concluded
 
@@ -31,9 +32,8 @@ def conclude(
     )
     if isinstance(verdict, RetryIn):
         queued = ExecutionStatus.QUEUED
-        return _concluded(
-            claimed, attempt, queued, claimed.tries + 1, next_attempt_at=finished_at + verdict.delay
-        )
+        again = not_before(finished_at + verdict.delay)
+        return _concluded(claimed, attempt, queued, claimed.tries + 1, next_attempt_at=again)
     failed, dead = ExecutionStatus.FAILED, not is_test(claimed.work.execution_id)
     return _concluded(claimed, attempt, failed, claimed.tries + 1, dead_letter=dead, detail=verdict.why)
 
