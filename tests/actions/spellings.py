@@ -1,5 +1,7 @@
 """Ways to write an address that must not be called."""
 
+# ruff: noqa: RUF001  # characters that look like others are what this is about
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -68,6 +70,108 @@ def forbidden_hosts() -> list[str]:
         found |= dict.fromkeys(f"[{form}]" for form in _v6_around(IPv4Address(text)))
     found |= dict.fromkeys(f"[{text}]" for text in FORBIDDEN_V6)
     return list(found)
+
+
+def forbidden_urls(port: int) -> list[str]:
+    """URLs that some reader or other takes for one that leads to this machine, or to a metadata service."""
+    found: dict[str, None] = {}
+    for host in ("127.0.0.1", "169.254.169.254", "[::1]", "localhost"):
+        found |= dict.fromkeys(form.format(host=host, port=port) for form in _URLS)
+    names = (
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "localhost..",
+        "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+        "ｌｏｃａｌｈｏｓｔ",
+        "ℒocalhost",
+        "loc\u00adalhost",
+    )
+    found |= dict.fromkeys(f"http://{name}:{port}/" for name in (*names, *_NUMBERS))
+    return list(found)
+
+
+_URLS = (
+    "http://{host}:{port}",
+    "HTTP://{host}:{port}/",
+    "http://{host}:{port}#@example.org/",
+    "http://{host}:{port}/@example.org/",
+    "http://{host}:{port}?@example.org/",
+    "http://{host}:{port}\\@example.org/",
+    "http://example.org@{host}:{port}/",
+    "http://example.org:80@{host}:{port}/",
+    "http://example.org%40{host}:{port}/",
+    "http://example.org#@{host}:{port}/",
+    "http://example.org\\@{host}:{port}/",
+    "http://example.org @{host}:{port}/",
+    "http://:@{host}:{port}/",
+    "http://@{host}:{port}/",
+    "http://{host}:{port}:80/",
+    "http://{host}:{port}%00.example.org/",
+    "http://{host}%00.example.org:{port}/",
+    "http://{host}\t:{port}/",
+    "http://{host}\u200b:{port}/",
+    "http://\u2060{host}:{port}/",
+    "http:\\\\{host}:{port}\\",
+    "http:/{host}:{port}/",
+    "http:{host}:{port}/",
+    "http:///{host}:{port}/",
+    "//{host}:{port}/",
+    " http://{host}:{port}/",
+    "http://{host}.:{port}/",
+    "http://{host}..:{port}/",
+    "http://.{host}:{port}/",
+    "http://{host}:{port}/..",
+    "http://{host}:0{port}/",
+    "http://{host}:+{port}/",
+)
+_NUMBERS = (
+    "0",
+    "0.0",
+    "0x0",
+    "00000000",
+    "127.1",
+    "127.0.1",
+    "127.000.000.001",
+    "0000000177.0.0.1",
+    "0x7f.1",
+    "0x7F.0x0.0x0.0x1",
+    "0x0000007f.0.0.0x1",
+    "017700000001",
+    "0x7f000001",
+    "0X7F000001",
+    "2130706433",
+    "02130706433",
+    "6425673729",
+    "4294967295",
+    "127.0.0.1.",
+    "127.0.0.1..",
+    "1.0.0.127.in-addr.arpa",
+    "127。0。0。1",
+    "127｡0｡0｡1",
+    "①②⑦.⓪.⓪.①",
+    "１２７.０.０.１",
+    "𝟙𝟚𝟟.𝟘.𝟘.𝟙",
+    "٠.٠.٠.٠",
+    "१२७.०.०.१",
+    "[::]",
+    "[0::]",
+    "[::0.0.0.0]",
+    "[::127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::FFFF:127.0.0.1]",
+    "[0:0:0:0:0:ffff:127.0.0.1]",
+    "[::1%25lo]",
+    "[::1%lo]",
+    "[::1%25]",
+    "[fe80::1%25eth0]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "[::ffff:0177.0.0.1]",
+    "[::ffff:0x7f000001]",
+    "[127.0.0.1]",
+    "[localhost]",
+)
 
 
 def _v4_spellings(text: str) -> Iterator[str]:

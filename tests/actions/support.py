@@ -81,7 +81,10 @@ class Names(AbstractResolver):
     ) -> list[ResolveResult]:
         known = self.table.get(host.lower().rstrip("."))
         if known is None:
-            found = socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST, type=socket.SOCK_STREAM)
+            try:
+                found = socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST, type=socket.SOCK_STREAM)
+            except UnicodeError as error:
+                raise socket.gaierror(socket.EAI_NONAME, str(error)) from None
             known = tuple(str(info[4][0]) for info in found)
         return [resolved(host, port, address) for address in known]
 

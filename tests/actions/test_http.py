@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from rez_agent.actions.answers import RETRY_AFTER_MAX, retry_after
-from rez_agent.actions.guarded_http import SystemNames
+from rez_agent.actions.names import SystemNames
 from rez_agent.domain.action import RESPONSE_KEPT
 from tests.actions.support import DATA, NOW, MemorySecrets, Names, acting, http, ok, raw, run, serving, work
 

@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from rez_agent.actions.build import read_actions_file
+from rez_agent.actions.notify import AT_ONCE
 from rez_agent.domain.errors import Invalid
 from rez_agent.domain.secret import Secret
-from tests.actions.support import MemorySecrets, Server, acting, ok, raw, run, serving, work
+from tests.actions.hostile import HANGS, served_tls, standing
+from tests.actions.support import Handler, MemorySecrets, Server, acting, ok, raw, run, serving, work
 
+(DRIPPING,) = (hostile for hostile in HANGS if hostile.name == "drips a body")
 TOKEN = "tk_canary0123456789"
 
 
@@ -169,6 +173,59 @@ def test_a_channel_that_hangs_is_given_up_in_time_and_delays_no_other(tmp_path: 
                 outcomes = await asyncio.gather(*hanging)
                 assert time.monotonic() - begun < 10
                 assert {(o.ok, o.permanent) for o in outcomes} == {(False, False)}
+
+    run(scenario())
+
+
+def matrix(base: str) -> Handler:
+    """A Matrix server that says in its discovery document that it is elsewhere."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "/.well-known/" in request.path:
+            return web.json_response({"m.homeserver": {"base_url": base}})
+        return web.json_response({})
+
+    return answer
+
+
+@pytest.mark.parametrize("allow", [(), ("127.0.0.2",)])
+def test_a_channel_is_led_to_no_address_that_its_operator_has_not_named(
+    tmp_path: Path, allow: tuple[str, ...]
+) -> None:
+    async def scenario() -> None:
+        async with serving(ok, everywhere=True, tls=served_tls()) as trap, AsyncExitStack() as stack:
+            base = f"https://127.0.0.2:{trap.port}"
+            door = await stack.enter_async_context(serving(matrix(base), tls=served_tls()))
+            url = f"matrixs://ann:pass@{door.host}/room?discovery=yes&verify=no"
+            async with acting(*allow, actions_file=configured(tmp_path, f"  chat: {url}\n")) as actions:
+                outcome = await actions.run(work(note(channel="chat"), "notification"))
+        assert any("/.well-known/" in seen.path for seen in door.seen)
+        assert not outcome.ok
+        if allow:
+            assert trap.seen
+        else:
+            assert trap.seen == []
+            assert (outcome.code, outcome.permanent) == ("forbidden_target", True)
+            assert f"--allow-target 127.0.0.2:{trap.port}" in (outcome.error or "")
+
+    run(scenario())
+
+
+def test_a_channel_that_drips_for_ever_gives_its_threads_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with standing(DRIPPING) as place:
+            text = f"  slow: {{type: ntfy, server: '{place.url}', topic: t}}\n"
+            async with acting(actions_file=configured(tmp_path, text)) as actions:
+                for _ in range(3):
+                    outcomes = await asyncio.gather(
+                        *(
+                            actions.run(work(note(channel="slow", timeout=1), "notification"))
+                            for _ in range(AT_ONCE)
+                        )
+                    )
+                    assert {outcome.permanent for outcome in outcomes} == {False}
+                while not place.left():
+                    await asyncio.sleep(0.01)
 
     run(scenario())
 

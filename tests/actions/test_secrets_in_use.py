@@ -17,11 +17,11 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
-from rez_agent.actions.redact import MASK, Redactor
+from rez_agent.actions.redact import MASK, WITHHELD, Redactor
 from rez_agent.actions.signing import signature_headers, signing_key
 from rez_agent.domain.action import Outcome
 from rez_agent.domain.errors import Unavailable
-from rez_agent.domain.secret import Secret
+from rez_agent.domain.secret import Secret, SecretInfo
 from tests.actions.support import (
     DATA,
     MemorySecrets,
@@ -433,6 +433,28 @@ def test_a_token_is_fetched_once_and_used_until_shortly_before_it_expires() -> N
             clock.time += 2
             await actions.run(work(payload))
             assert len(tokens.fetches) == 2
+
+    run(scenario())
+
+
+class Away(MemorySecrets):
+    """Secrets that can't be reached."""
+
+    def names(self) -> list[SecretInfo]:
+        raise Unavailable("Secrets can't be read now.")
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_what_an_attempt_came_to_counts_although_its_text_cannot_be_cleaned(status: int) -> None:
+    async def scenario() -> None:
+        async def echo(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=status, text=CANARY, reason=CANARY)
+
+        async with serving(echo) as server, acting(server.host, secrets=Away()) as actions:
+            outcome = await actions.run(work(http(server.url)))
+        assert (outcome.ok, outcome.response_status) == (status == 200, status)
+        assert outcome.response == WITHHELD
+        assert CANARY not in repr(outcome)
 
     run(scenario())
 

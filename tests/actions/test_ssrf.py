@@ -8,71 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
-from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
-from dnslib import QTYPE, RR, A, DNSRecord
-from dnslib.server import BaseResolver, DNSLogger, DNSServer
 
 from rez_agent.actions.addresses import AllowList, why_refused
-from rez_agent.actions.guarded_http import GuardedHttp
-from rez_agent.actions.http import HttpAction
-from rez_agent.actions.sender import Sender
 from rez_agent.domain.errors import Invalid
 from tests.actions.spellings import FORBIDDEN_V4, FORBIDDEN_V6, forbidden_hosts
+from tests.actions.ssrf import SENTINEL, DnsNames, Rebinding, closing, dns, guarded, trap
 from tests.actions.support import (
-    NOW,
-    MemorySecrets,
     Names,
-    Server,
     acting,
     http,
     ok,
-    resolved,
     run,
     serving,
     work,
 )
 
 CODES = {"forbidden_target", "invalid_payload", "dns", "redirect", "invalid_url"}
-
-
-class Sentinel:
-    """Hears of every connection that this process tries to make."""
-
-    def __init__(self) -> None:
-        self._heard: list[tuple[Any, ...]] | None = None
-        sys.addaudithook(self._hear)
-
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.connect" and self._heard is not None and isinstance(arguments[1], tuple):
-            self._heard.append(arguments[1])
-
-    @contextmanager
-    def listening(self) -> Iterator[list[tuple[Any, ...]]]:
-        heard: list[tuple[Any, ...]] = []
-        self._heard = heard
-        try:
-            yield heard
-        finally:
-            self._heard = None
-
-
-SENTINEL = Sentinel()
-
-
-@asynccontextmanager
-async def trap() -> AsyncIterator[Server]:
-    """A server on every IPv4 and IPv6 address of this machine, that nobody may reach."""
-    async with serving(ok, everywhere=True) as server:
-        yield server
 
 
 def test_there_are_at_least_300_spellings() -> None:
@@ -133,72 +88,6 @@ def test_no_name_leads_to_a_forbidden_address() -> None:
             assert server.seen == []
 
     run(scenario())
-
-
-class Rebinding(BaseResolver):  # type: ignore[misc]
-    """Answers with a name's addresses in turn, each for no time at all."""
-
-    def __init__(self, table: Mapping[str, list[str]]) -> None:
-        self._table = table
-        self.asked = 0
-
-    def resolve(self, request: DNSRecord, handler: object) -> DNSRecord:
-        reply = request.reply()
-        turns = self._table.get(str(request.q.qname).rstrip("."), [])
-        if turns and request.q.qtype == QTYPE.A:
-            address = turns[self.asked % len(turns)]
-            self.asked += 1
-            reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(address), ttl=0))
-        return reply
-
-
-class DnsNames(AbstractResolver):
-    """Asks a DNS server each time."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        question = DNSRecord.question(host, "A")
-        answer = await asyncio.to_thread(question.send, "127.0.0.1", self._port, timeout=5)
-        found = [str(record.rdata) for record in DNSRecord.parse(answer).rr]
-        if not found:
-            raise socket.gaierror(socket.EAI_NONAME, "no such name")
-        return [resolved(host, port, address) for address in found]
-
-    async def close(self) -> None:
-        pass
-
-
-@asynccontextmanager
-async def guarded(allowed: AllowList, resolver: AbstractResolver) -> AsyncIterator[HttpAction]:
-    """The HTTP action with a resolver whose answers are never remembered."""
-    guard = GuardedHttp(allowed, monotonic=time.monotonic, resolver=resolver, names_kept=0)
-    sender = Sender(guard, MemorySecrets(), now=lambda: NOW, monotonic=time.monotonic)
-    await guard.start()
-    try:
-        yield HttpAction(sender, allowed)
-    finally:
-        await sender.close()
-        await guard.close()
-
-
-@contextmanager
-def dns(rebinding: Rebinding) -> Iterator[int]:
-    server = DNSServer(rebinding, address="127.0.0.1", port=0, logger=DNSLogger(logf=lambda _: None))
-    server.start_thread()
-    try:
-        yield server.server.server_address[1]
-    finally:
-        server.stop()
-        server.server.server_close()
-
-
-async def closing(_: web.Request) -> web.StreamResponse:
-    """An answer after which the connection is closed, so that the next request needs a new one."""
-    return web.Response(text="ok", headers={"Connection": "close"})
 
 
 def test_a_name_that_is_bound_anew_reaches_only_what_is_allowed() -> None:

@@ -76,6 +76,10 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _NUMBER_LIKE = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*")
 
 
+class ForbiddenAddress(OSError):
+    """A guard refused to connect to an address."""
+
+
 def why_refused(address: Address) -> str | None:
     """What kind of address it is, if no action may connect to it unasked; None if it is public."""
     if isinstance(address, IPv4Address):

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rez_agent.actions.addresses import AllowList
 from rez_agent.actions.base import SecretSource, failed
+from rez_agent.actions.channel_guard import GUARD, Leave
 from rez_agent.actions.channels import Channel, Ntfy
 from rez_agent.actions.notify import Notification
 from rez_agent.actions.references import AttemptFailed, Ref
@@ -26,15 +28,20 @@ _WORD_TO_TYPE = {"min": "info", "low": "info", "default": "info", "high": "warni
 _ERROR_MAX = 500
 
 
-def send_by_apprise(channel: Channel, notification: Notification, secrets: SecretSource) -> Outcome:
+def send_by_apprise(
+    channel: Channel, notification: Notification, secrets: SecretSource, allowed: AllowList
+) -> Outcome:
     """Send ``notification``; blocks. Raises AttemptFailed when a secret is missing or not for this host.
 
-    Title, message and kind reach every service; priority and tags those that know them (ntfy and others).
+    Title, message and kind reach every service; priority and tags those that know them (ntfy and others). It
+    connects to the hosts that the channel names, to public addresses and to those of ``allowed``.
     """
     import apprise  # noqa: PLC0415  # heavy: loads over a hundred services
 
-    with _GATHERER.gathering() as lines:
-        arguments = _arguments(channel, notification, secrets)
+    address = _address(channel, secrets)
+    leave = Leave(address, allowed)
+    with _GATHERER.gathering() as lines, GUARD.holding(leave, notification.timeout):
+        arguments = _arguments(channel, address, notification, secrets)
         service = apprise.Apprise.instantiate(arguments, asset=apprise.AppriseAsset(async_mode=False))
         if service is None:
             text = f"The address of the channel '{channel.name}' is not one that apprise understands."
@@ -45,17 +52,23 @@ def send_by_apprise(channel: Channel, notification: Notification, secrets: Secre
             notify_type=apprise.NotifyType(_WORD_TO_TYPE[notification.priority]),
             body_format=apprise.NotifyFormat.TEXT,
         )
-    return Outcome(ok=True, response="Sent.") if sent else _failure(channel, lines)
+    if sent:
+        return Outcome(ok=True, response="Sent.")
+    if leave.forbidden is not None:
+        return failed("forbidden_target", leave.forbidden, permanent=True)
+    return _failure(channel, lines)
 
 
-def _arguments(channel: Channel, notification: Notification, secrets: SecretSource) -> dict[str, Any]:
+def _arguments(
+    channel: Channel, address: str, notification: Notification, secrets: SecretSource
+) -> dict[str, Any]:
     """What apprise makes a service of: the channel's address, the message's priority, tags and time limit."""
     from apprise.plugins import N_MGR, url_to_dict  # noqa: PLC0415
 
     if channel.ntfy is not None:
         arguments = _ntfy_arguments(channel.ntfy, secrets)
     else:
-        arguments = url_to_dict(_url(channel, secrets)) or {}  # type: ignore[no-untyped-call]
+        arguments = url_to_dict(address) or {}  # type: ignore[no-untyped-call]
     if not arguments:
         text = f"The address of the channel '{channel.name}' is not one that apprise understands."
         raise AttemptFailed(failed("invalid_channel", text, permanent=True))
@@ -74,7 +87,10 @@ def parse_tags(value: object) -> list[str]:
     return [str(text).strip() for text in texts if str(text).strip()]
 
 
-def _url(channel: Channel, secrets: SecretSource) -> str:
+def _address(channel: Channel, secrets: SecretSource) -> str:
+    """Where the operator says that the channel leads."""
+    if channel.ntfy is not None:
+        return channel.ntfy.host
     url = channel.url
     return _value(url, secrets, f"channel:{channel.name}", None) if isinstance(url, Ref) else url or ""
 

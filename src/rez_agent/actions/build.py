@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +74,8 @@ def make_actions(
         from rez_agent.actions.notify import NotifyAction  # noqa: PLC0415
 
         entries, channels = read_actions_file(actions_file) if actions_file else ({}, {})
-        return Listed(
-            CatalogueAction(entries, sender, allowed), NotifyAction(channels, secrets, send_by_apprise)
-        )
+        send = partial(send_by_apprise, allowed=allowed)
+        return Listed(CatalogueAction(entries, sender, allowed), NotifyAction(channels, secrets, send))
 
     if not late:
         listed()

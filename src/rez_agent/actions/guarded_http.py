@@ -19,11 +19,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from rez_agent.actions.addresses import AllowList, forbidden_text, plain_name
+from rez_agent.actions.addresses import AllowList, ForbiddenAddress, forbidden_text, plain_name
 from rez_agent.actions.exchange import Exchanges, Hearing, Response
-from rez_agent.actions.threads import Threads
-
-_NAME_LOOKUPS = 64
+from rez_agent.actions.names import FairNames, SystemNames
 
 _AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
@@ -61,10 +59,6 @@ def flight_to(url: URL) -> Flight:
     return Flight(plain_name(url.raw_host or ""), url.port or 0)
 
 
-class ForbiddenAddress(OSError):
-    """The guard refused to make a socket for an address."""
-
-
 class GuardedHttp:
     """Requests to allowed addresses only: no proxies, no cookies, no redirects, no total time limit.
 
@@ -96,7 +90,7 @@ class GuardedHttp:
         connector = _TimedConnector(
             self._monotonic,
             limit=0,
-            resolver=_TimedNames(self._resolver or SystemNames(), self._monotonic),
+            resolver=_TimedNames(FairNames(self._resolver or SystemNames()), self._monotonic),
             ttl_dns_cache=self._names_kept,
             ssl=self._tls or True,
             socket_factory=self._make_socket,
@@ -182,38 +176,3 @@ class _TimedNames(AbstractResolver):
 
     async def close(self) -> None:
         await self._names.close()
-
-
-class SystemNames(AbstractResolver):
-    """The system's resolver, in threads of its own: names that hang must not hold up other work."""
-
-    def __init__(self) -> None:
-        self._threads = Threads(_NAME_LOOKUPS, "rez-names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of ``host``. Raises socket.gaierror."""
-        try:
-            found = await self._threads.run(
-                lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-            )
-        except UnicodeError:
-            raise socket.gaierror(socket.EAI_NONAME, "not a name that can be looked up") from None
-        return [_result(host, port, info) for info in found]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-def _result(host: str, port: int, info: tuple[Any, ...]) -> ResolveResult:
-    family, _, protocol, _, address = info
-    zone = f"%{address[3]}" if family == socket.AF_INET6 and address[3] else ""
-    return ResolveResult(
-        hostname=host,
-        host=f"{address[0]}{zone}" if "%" not in address[0] else address[0],
-        port=port,
-        family=family,
-        proto=protocol,
-        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-    )

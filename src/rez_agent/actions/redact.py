@@ -16,9 +16,11 @@ from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 from rez_agent.actions.base import SecretSource
+from rez_agent.domain.errors import Unavailable
 from rez_agent.domain.secret import SecretInfo
 
 MASK = "[secret]"
+WITHHELD = "[withheld: the secrets can't be read now, and one of them might stand here]"
 
 LONGEST_EDGE = 8_192
 """Characters beyond a cut that are looked at, so that a value across the cut is recognised."""
@@ -37,10 +39,16 @@ class Redactor:
     def clean(self, text: str, extra: tuple[str, ...] = (), *, cut: bool = False) -> str:
         """``text`` without any known secret, nor any of ``extra`` (a token that was obtained with one).
 
-        ``cut`` says that the text ends in the middle: then a beginning of a secret at its end goes, too.
+        ``cut`` says that the text ends in the middle: then a beginning of a secret at its end goes, too. What
+        can't be cleaned, since the secrets can't be read, is withheld: what an attempt came to still counts.
         """
-        values = self._values() + tuple(value for value in extra if value)
-        if not values or not text:
+        if not text:
+            return text
+        try:
+            values = self._values() + tuple(value for value in extra if value)
+        except Unavailable:
+            return WITHHELD
+        if not values:
             return text
         forms = _forms_of(values)
         for form in forms:

@@ -99,6 +99,10 @@ def _host_fault(host: str) -> str | None:
         return "it has no host"
     if "%" in host:
         return "its host has a zone or an escape"
+    if host.startswith(".") or ".." in host:
+        return "its host has an empty part"
+    if ":" in host and read_address(host) is None:
+        return "its host is an IPv6 address in an unusual form (write one like 2001:db8::1)"
     if _NUMBER_LIKE.fullmatch(host) and read_address(host) is None:
         return "its host is a number in an unusual form (write an address like 192.0.2.1)"
     return None

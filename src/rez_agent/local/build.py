@@ -77,7 +77,7 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
         random=random,
         sweep=Sweep(kept),
         metrics=LocalMetrics(registry),
-        heartbeat=Heartbeat(settings.heartbeat) if settings.heartbeat else None,
+        heartbeat=Heartbeat(settings.heartbeat, monotonic=clock.monotonic) if settings.heartbeat else None,
         concurrency=settings.concurrency,
         target_concurrency=settings.target_concurrency,
         alert_channels=alert_channels,
