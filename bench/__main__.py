@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import aws, burst, creates, expressions, lateness, million, page
+from bench import aws, burst, creates, expressions, hostile, lateness, million, page
 from bench.figures import PAIRS, Figure, Goal
 
 FIRST_OF_ZONED, FIRST_OF_UTC = Goal(least=8), Goal(least=4)
@@ -54,6 +54,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     lateness.NAME: lateness.run,
     million.NAME: million.run,
     page.NAME: page.run,
+    hostile.NAME: hostile.run,
     "expressions": next_figures,
     aws.NAME: aws.run,
 }

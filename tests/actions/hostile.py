@@ -19,7 +19,7 @@ Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 GZIP = HEAD + b"Content-Encoding: gzip\r\n"
-MANY = 8 * 1_048_576
+MANY = 32 * 1_048_576
 """Bytes of which a flood sends no more than the system's own buffers hold once nobody listens."""
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+import uvloop
 from yarl import URL
 
 from rez_agent.actions.exchange import Exchanges, Response, request_bytes
 from rez_agent.actions.guarded_http import HearingConnector
+from rez_agent.actions.hearing import SLICE
 from tests.actions.support import down_to, run, sockets
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -119,6 +122,33 @@ def test_a_body_without_a_length_ends_with_the_connection() -> None:
             _,
         ):
             assert await body_of(await exchanges.send("GET", url, {}, None)) == b"all of it"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("length", [SLICE - 20, SLICE, 5 * SLICE + 7, 1_000_000])
+def test_an_answer_of_many_slices_comes_whole_whether_or_not_its_length_is_told(length: int) -> None:
+    async def scenario() -> None:
+        whole = random.Random(length).randbytes(length)
+        told = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + whole
+        untold = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + whole
+        async with exchanging(told, told, untold) as (exchanges, url, wire):
+            for _ in range(3):
+                assert await body_of(await exchanges.send("GET", url, {}, None)) == whole
+            assert wire.connections == 1
+
+    run(scenario())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_what_nobody_asked_for_costs_the_connection() -> None:
+    async def scenario() -> None:
+        unasked = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
+        async with exchanging(OK + unasked * 1_000, OK) as (exchanges, url, wire):
+            assert await body_of(await exchanges.send("GET", url, {}, None)) == b"ok"
+            assert await body_of(await exchanges.send("GET", url, {}, None)) == b"ok"
+            assert wire.connections == 2
 
     run(scenario())
 

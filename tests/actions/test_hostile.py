@@ -236,6 +236,24 @@ def test_an_endless_answer_is_cut_off_in_little_memory(hostile: Hostile) -> None
     on_both_loops(scenario)
 
 
+@pytest.mark.parametrize(
+    "name", ["sends tiny chunks", "sends empty gzip members", "sends blank lines for ever"]
+)
+def test_a_flood_that_is_hard_to_parse_lets_others_have_their_turn(name: str) -> None:
+    async def scenario() -> None:
+        (hostile,) = (one for one in (*FLOODS, *BREAKS) if one.name == name)
+        async with standing(hostile) as place, acting("127.0.0.1", monotonic=Hands()) as actions:
+            attempt = asyncio.create_task(actions.run(work(payload(hostile, place))))
+            await place.met.wait()
+            turns = 0
+            while not attempt.done():
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns > 50, turns
+
+    on_both_loops(scenario)
+
+
 @pytest.mark.parametrize("hostile", CHARSETS, ids=lambda hostile: hostile.name)
 def test_a_text_that_is_none_is_kept_as_one_that_can_be_stored(hostile: Hostile) -> None:
     async def scenario() -> None:

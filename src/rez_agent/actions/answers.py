@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from codecs import lookup
 from datetime import UTC, datetime
@@ -50,6 +51,9 @@ async def read_body(response: Response, keep: int) -> tuple[bytes, bool]:
             read += len(chunk)
             if len(kept) < keep:
                 kept += chunk
+            await asyncio.sleep(
+                0
+            )  # what is there already is read without waiting: let others have their turn
     except aiohttp.ClientPayloadError as error:
         if isinstance(error.__cause__, ContentEncodingError):
             raise NotHttp("its body can't be decompressed") from error

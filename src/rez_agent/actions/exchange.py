@@ -14,11 +14,12 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientRequest, ClientTimeout, TCPConnector
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError, LineTooLong
 from multidict import CIMultiDictProxy
 from yarl import URL
+
+from rez_agent.actions.hearing import ANSWER_MAX, Hearing
 
 _NO_LIMIT = ClientTimeout(total=None, sock_connect=None)
 _REPEATED = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -26,10 +27,6 @@ _REPEATED = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 _WITHOUT_LENGTH = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose requests say nothing of a body when they have none."""
-
-ANSWER_MAX = 2_097_152
-"""Bytes of an answer as it comes over the wire, head, framing and compressed body: then the connection is
-dropped. An answer may be endless without growing: by empty blocks, by chunks' extensions, by blank lines."""
 
 INTERIM_MAX = 32
 """Answers with a status of 1xx before the one that counts."""
@@ -45,30 +42,6 @@ _PLACES_AT_MOST = 4_096
 
 class NotHttp(aiohttp.ClientError):
     """The answer is none that can be read; the text says why, in half a sentence."""
-
-
-class Hearing(ResponseHandler):
-    """One connection's protocol: aiohttp's own, but deaf to more than :data:`ANSWER_MAX` bytes an answer."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._room = ANSWER_MAX
-
-    @property
-    def flooded(self) -> bool:
-        """Whether the answer was too long, so that the connection was dropped."""
-        return self._room < 0
-
-    def begin(self) -> None:
-        """An answer is about to come."""
-        self._room = ANSWER_MAX
-
-    def data_received(self, data: bytes) -> None:
-        self._room -= len(data)
-        if self._room >= 0:
-            super().data_received(data)
-        elif self.transport is not None:
-            self.transport.abort()
 
 
 class Response:

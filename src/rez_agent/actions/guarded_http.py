@@ -20,7 +20,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from rez_agent.actions.addresses import AllowList, ForbiddenAddress, forbidden_text, plain_name
-from rez_agent.actions.exchange import Exchanges, Hearing, Response
+from rez_agent.actions.exchange import Exchanges, Response
+from rez_agent.actions.hearing import Hearing
 from rez_agent.actions.names import FairNames, SystemNames
 
 _AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
