@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from codecs import lookup
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from encodings.aliases import aliases
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
@@ -16,7 +16,7 @@ from rez_agent.actions.exchange import NotHttp, Response
 from rez_agent.actions.guarded_http import Flight
 from rez_agent.domain.action import Outcome
 
-BODY_READ_MAX = 1_048_576
+BODY_READ_MAX = 262_144
 """Bytes of a response that are read at most; then the connection is dropped."""
 
 RETRY_AFTER_MAX = 7 * 86_400.0
@@ -31,7 +31,13 @@ _DIGITS = 300
 
 _RETRIED = frozenset({408, 425, 429})
 _SECONDS = re.compile(r"[0-9]+")
-_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+_NONE = frozenset({"mbcs", "rot_13", "utf_7"})
+_CHARSETS = frozenset(
+    name
+    for alias, codec in aliases.items()
+    if not codec.endswith("_codec") and codec not in _NONE
+    for name in (alias, codec)
+)
 
 
 async def read_body(response: Response, keep: int) -> tuple[bytes, bool]:
@@ -74,10 +80,11 @@ def text_of(body: bytes, response: Response) -> str:
 
 
 def _charset(response: Response) -> str:
-    """The charset that a body declares, unless it is one of Python's own: those decode to what can't be
-    stored, or take time that grows with the square of the text."""
-    declared = response.charset or "utf-8"
-    return "utf-8" if lookup(declared).name in _NO_CHARSETS else declared
+    """The charset that a body declares, if it is one. Python's own codecs are none: they decode to what can't
+    be stored, or take time that grows with the square of the text. Nor is any other name looked up: Python
+    remembers each."""
+    declared = (response.charset or "utf-8").replace("-", "_")
+    return declared if declared in _CHARSETS else "utf-8"
 
 
 def status_failure(response: Response, now: datetime) -> Outcome:

@@ -7,11 +7,11 @@ from collections import deque
 
 from aiohttp.client_proto import ResponseHandler
 
-ANSWER_MAX = 1_310_720
+ANSWER_MAX = 524_288
 """Bytes of an answer as it comes over the wire, head, framing and compressed body: then the connection is
 dropped. An answer may be endless without growing: by empty blocks, by chunks' extensions, by blank lines."""
 
-SLICE = 16_384
+SLICE = 4_096
 """Bytes that are parsed at a time. As many as a connection brings at once can be made to take a tenth of a
 second: as compressed nothing, or in the smallest of chunks."""
 
