@@ -222,6 +222,45 @@ def test_a_slow_target_never_blocks_another(rig: Rig) -> None:
     tell(desk, story)
 
 
+def test_what_waited_so_long_for_a_slot_that_its_lease_would_run_out_is_put_back(rig: Rig) -> None:
+    desk = Desk(rig, concurrency=1, target_concurrency=1)
+
+    async def story() -> None:
+        first, *others = desk.queue(*"aaaa", expires_at=NOON + timedelta(hours=3))
+        await desk.ends(first, "succeeded")  # it ended at once, so the others were leased ahead of time
+        rig.actions.gates = {"a": asyncio.Event()}
+        slow, *waiting = desk.queue(*"aaa", expires_at=NOON + timedelta(hours=3))
+        await desk.until(lambda: rig.one("SELECT count(*) FROM executions WHERE status = 'running'") > 1)
+        rig.clock.advance(minutes=19)
+        rig.actions.gates["a"].set()
+        for execution in (*others, slow, *waiting):
+            await desk.ends(execution, "succeeded")
+        rig.clock.advance(minutes=2)
+        assert rig.one("SELECT max(attempts) FROM executions") == 1
+        assert rig.one("SELECT max(lease) FROM executions") > 1  # some were leased anew
+
+    tell(desk, story)
+    assert Counter(work.execution_id for work in rig.actions.works).most_common(1)[0][1] == 1
+
+
+def test_what_became_too_old_while_it_waited_for_a_slot_is_not_begun(rig: Rig) -> None:
+    desk = Desk(rig, concurrency=1, target_concurrency=1)
+
+    async def story() -> None:
+        first, *others = desk.queue(*"aaaa", expires_at=NOON + timedelta(seconds=60))
+        await desk.ends(first, "succeeded")  # at once, so that more is leased ahead of time
+        rig.actions.gates = {"a": asyncio.Event()}
+        await desk.until(lambda: rig.one("SELECT count(*) FROM executions WHERE status = 'running'") > 1)
+        begun = len(rig.actions.works)
+        rig.clock.advance(seconds=61)
+        rig.actions.gates["a"].set()
+        await desk.until(lambda: all(rig.execution(each.id).status.final for each in others))
+        assert len(rig.actions.works) <= begun + 1
+        assert rig.execution(others[-1].id).reason == "expired"
+
+    tell(desk, story)
+
+
 def test_more_targets_than_slots_are_all_served(rig: Rig) -> None:
     desk = Desk(rig, concurrency=2, target_concurrency=1)
 

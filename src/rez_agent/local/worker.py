@@ -35,6 +35,9 @@ AHEAD = 5
 """For each attempt that ended since the last turn, so many may be leased beyond the free slots; and at most
 so many times the slots that there are."""
 
+WAITS_AT_MOST_SECONDS = 300.0
+"""For a slot, once it is leased: the lease then still outlasts the longest action (15 minutes)."""
+
 LONGEST_WAIT_SECONDS = 1.0
 AFTER_FAILURE_SECONDS = 0.5
 """Between two turns when the database refuses to be written."""
@@ -114,6 +117,7 @@ class Worker:
         self._hungry: deque[Lane] = deque()
         self._slots: set[asyncio.Task[None]] = set()
         self._ended: list[Concluded] = []
+        self._stale: list[Claimed] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._after = ""
@@ -160,7 +164,7 @@ class Worker:
         await self._record_last(unstarted)
 
     async def _record_last(self, unstarted: list[Leased]) -> None:
-        ended, leases = self._ended, [leased.claimed for leased in unstarted]
+        ended, leases = self._ended, [*self._stale, *(leased.claimed for leased in unstarted)]
 
         def record(ports: LocalPorts) -> Claim:
             conclude(ports.connection, ended)
@@ -184,15 +188,16 @@ class Worker:
         """Record the ends and lease new work, in one transaction; start what was leased."""
         self._wake.clear()
         ended, self._ended = self._ended, []
+        stale, self._stale = self._stale, []
         room = self._room()
-        if not ended and room.all <= 0:
+        if not ended and not stale and room.all <= 0:
             return Claim([])
         self._begin_count()
         try:
-            taken = await self._write(lambda ports: self._turn(ports, ended, room))
+            taken = await self._write(lambda ports: self._turn(ports, ended, stale, room))
         except Exception as error:  # noqa: BLE001 - the database is full or gone: keep what ended, try again
             log.error("turn_failed", action="turn_failed", error=str(error))  # noqa: TRY400
-            self._ended = ended + self._ended
+            self._ended, self._stale = ended + self._ended, stale + self._stale
             await asyncio.sleep(AFTER_FAILURE_SECONDS)
             return Claim([])
         since = both(self._clock)
@@ -221,8 +226,10 @@ class Worker:
         }
         return Room(self._concurrency - len(self._leased) + ahead, limit, taken)
 
-    def _turn(self, ports: LocalPorts, ended: list[Concluded], room: Room) -> Claim:
+    def _turn(self, ports: LocalPorts, ended: list[Concluded], stale: list[Claimed], room: Room) -> Claim:
         conclude(ports.connection, ended)
+        if stale:
+            put_back(ports.connection, stale, ports.clock.now())
         if room.all <= 0:
             return Claim([])
         taken = claim(ports.connection, ports.clock.now(), room.all, room.for_target, after=self._after)
@@ -272,6 +279,9 @@ class Worker:
     async def _attempt(self, leased: Leased, lane: Lane) -> None:
         claimed = leased.claimed
         begun, started_at = self._clock.monotonic(), self._clock.now()
+        if started_at > claimed.expires_at or begun - leased.since[1] > WAITS_AT_MOST_SECONDS:
+            self._give_back(leased)
+            return
         self._observer.began(claimed, started_at)
         outcome: Outcome | None = None
         try:
@@ -287,6 +297,13 @@ class Worker:
             )
         lane.ended += 1
         self._end(leased, outcome, begun)
+
+    def _give_back(self, leased: Leased) -> None:
+        """It waited too long for a slot: its lease would run out under way, or it is too old by now. The next
+        turn puts it back into the queue, where that is decided."""
+        del self._leased[leased.claimed.work.execution_id]
+        self._stale.append(leased.claimed)
+        self._wake.set()
 
     def _end(self, leased: Leased, outcome: Outcome | None, begun: float) -> None:
         """Conclude an attempt that began at ``begun`` (monotonic)."""
