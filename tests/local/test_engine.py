@@ -44,6 +44,22 @@ def test_nothing_fires_before_its_second_has_come(rig: Rig) -> None:
     assert rig.tick().count == 1
 
 
+def test_an_occurrence_does_not_wait_for_its_schedules_creation_to_come_again(rig: Rig) -> None:
+    rig.add(schedule_of(now=NOON + 30 * MINUTE, schedule_expression="cron(0/10 * * * ? *)"))
+    rig.clock.advance_to(NOON + 40 * MINUTE)
+    rig.tick()
+    rig.work()
+    rig.clock.step(hours=-6)
+    rig.command(
+        action="update",
+        schedule_id="sch_report",
+        patch={"schedule_expression": "cron(0/5 * * * ? *)"},
+    )
+    rig.clock.advance(minutes=5)
+    rig.tick()
+    assert rig.work() == ["sch_report_20260601T064500Z"]
+
+
 def test_a_look_tells_when_to_look_next(rig: Rig) -> None:
     assert rig.tick().next_wake is None
     rig.add(schedule_of("hourly"), schedule_of("soon", schedule_expression="at(2026-06-01T12:20:00)"))

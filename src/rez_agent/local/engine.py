@@ -251,7 +251,8 @@ def _add_fires(fires: list[list[Any]], row: Row, decided: Owed, at: int) -> None
     for fired in decided.fires:
         late = fired.cause is Cause.CATCH_UP
         identity = f"{row[1]}_{_compact(fired.scheduled)}"
-        due = at if late else max(fired.scheduled * 1000 + _share(identity, policies), row[6])
+        begun = min(row[6], at)  # never before its schedule was made, unless the clock was set back since
+        due = at if late else max(fired.scheduled * 1000 + _share(identity, policies), begun)
         expires = max(due, at) + age
         fires.append(
             [
