@@ -247,3 +247,18 @@ def test_a_look_that_fails_is_made_good_by_the_next(rig: Rig) -> None:
             await timer.stop()
 
     asyncio.run(story())
+
+
+def test_what_is_due_as_the_clock_is_stepped_is_not_too_old_at_once(rig: Rig) -> None:
+    rig.add(schedule_of(policies={"catch_up": "all"}))
+
+    async def story() -> None:
+        async def step_first(job: Callable[[LocalPorts], Taken]) -> Taken:
+            rig.clock.step(hours=6)  # after the loop asked for a look, before the writer came to it
+            return rig.do(job)
+
+        await Timer(step_first, rig.clock, on_heartbeat=lambda: None).tick()
+
+    asyncio.run(story())
+    assert rig.work()[0] == "sch_report_20260601T120000Z"
+    assert all(execution.status == "succeeded" for execution in rig.history("sch_report"))

@@ -74,8 +74,8 @@ class Timer:
         """One look: whether more is due at once."""
         self._wake.clear()
         self._next_wake = None  # whatever is armed during this look must be looked at again
-        now = self._clock.now()
-        taken = await self._write(lambda ports: take_due(ports, now))
+        # the time is read in the writer: a step of the clock is heeded there, before anything is decided
+        taken = await self._write(lambda ports: take_due(ports, ports.clock.now()))
         self.beat = self._clock.monotonic()
         self.taken += taken.count
         self._next_wake = taken.next_wake
