@@ -57,6 +57,10 @@ nightly-kill: setup-development ## Kill the server 200 times, fail and fill its 
 	REZ_NIGHTLY=1 $(BIN)/pytest tests/e2e/test_kill.py tests/e2e/test_storage.py tests/e2e/test_backup_under_load.py \
 		tests/disk -rP -o faulthandler_timeout=1500 $(ARGS)
 
+.PHONY: nightly-sim
+nightly-sim: setup-development ## Play 100,000 simulated stories (ARGS="--minutes 30"), going on where a run stopped
+	$(BIN)/python -m tests.simulation --seeds 100000 --resume build/simulation --minutes 110 $(ARGS)
+
 .PHONY: build
 build: setup-development ## Write the Lambda functions' zips to build/ (ACTIONS=actions.yaml PLUGINS="pkg ...")
 	@$(BIN)/python -m infrastructure.build --actions "$(ACTIONS)" --plugins "$(PLUGINS)" $(ARGS)

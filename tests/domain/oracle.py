@@ -48,18 +48,18 @@ def _steps(after: datetime, until: datetime, step: timedelta) -> Iterator[dateti
 
 
 class Matcher:
-    """Whether a wall time matches the six fields of a cron expression."""
+    """Whether a wall time matches the six fields of a cron expression, ``minutes`` and ``hours`` of them."""
 
     def __init__(self, text: str) -> None:
         fields = text.removeprefix("cron(").removesuffix(")").upper().split()
         minutes, hours, self._month_day, months, self._week_day, years = fields
-        self._minutes = _numbers(minutes, 0, 59)
-        self._hours = _numbers(hours, 0, 23)
+        self.minutes = _numbers(minutes, 0, 59)
+        self.hours = _numbers(hours, 0, 23)
         self._months = _numbers(months, 1, 12, _MONTHS)
         self._years = _numbers(years, 1970, 2199)
 
     def __call__(self, wall: datetime) -> bool:
-        if wall.fold or wall.second or wall.minute not in self._minutes or wall.hour not in self._hours:
+        if wall.fold or wall.second or wall.minute not in self.minutes or wall.hour not in self.hours:
             return False
         return self.day(wall.date())
 

@@ -26,6 +26,7 @@ from rez_agent.local.secrets import FileSecrets
 from rez_agent.local.settings import LocalSettings
 from rez_agent.local.sweep import Sweep
 from rez_agent.local.writer import Job, Writer
+from rez_agent.ports import Actions as Performer
 from rez_agent.ports import Clock, Ports, Random
 from rez_agent.usecases.notices import default_channels
 
@@ -63,13 +64,39 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
     alert_channels = default_channels(actions, settings.alert_channel)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
+    host = assemble(
+        settings,
+        connection,
+        open_reading=lambda: open_reader(database),
+        actions=actions,
+        clock=clock,
+        random=random,
+        registry=registry,
+        alert_channels=alert_channels,
+    )
+    return Built(host, actions, registry, connection, database, alert_channels)
 
+
+def assemble(
+    settings: LocalSettings,
+    connection: apsw.Connection,
+    *,
+    open_reading: Callable[[], apsw.Connection],
+    actions: Performer,
+    clock: Clock,
+    random: Random,
+    registry: CollectorRegistry,
+    alert_channels: tuple[str, ...] = (),
+    make_writer: Callable[..., Writer] = Writer,
+) -> LocalHost:
+    """The host's parts joined: engine, worker, sweep, alerting and store over ``connection``, which is its
+    own to write by. Whatever touches the world outside is an argument."""
     kept = Kept(timedelta(days=settings.ledger_days), settings.ledger_per_schedule)
 
     def open_ports() -> LocalPorts:
-        return ports_over(open_reader(database), actions=actions, clock=clock, random=random, kept=kept)
+        return ports_over(open_reading(), actions=actions, clock=clock, random=random, kept=kept)
 
-    host = LocalHost(
+    return LocalHost(
         ports_over(connection, actions=actions, clock=clock, random=random, kept=kept),
         open_ports=open_ports,
         actions=actions,
@@ -81,8 +108,8 @@ def build(settings: LocalSettings, *, clock: Clock | None = None, random: Random
         concurrency=settings.concurrency,
         target_concurrency=settings.target_concurrency,
         alert_channels=alert_channels,
+        make_writer=make_writer,
     )
-    return Built(host, actions, registry, connection, database, alert_channels)
 
 
 class Store:

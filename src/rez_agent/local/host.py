@@ -50,7 +50,7 @@ class LocalHost:
     """Where use cases run on one machine (the Host port), and what drives the schedules.
 
     :meth:`start` and everything after it belong to one event loop. ``open_ports`` makes the ports over a
-    new reading connection.
+    new reading connection; ``make_writer`` the writer, called as :class:`Writer` is.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class LocalHost:
         concurrency: int,
         target_concurrency: int,
         alert_channels: tuple[str, ...] = (),
+        make_writer: Callable[..., Writer] = Writer,
     ) -> None:
         self._clock = clock
         self._metrics = metrics
@@ -76,7 +77,7 @@ class LocalHost:
         self._per_thread = local()
         self._opened: list[LocalPorts] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        self._writer = Writer(
+        self._writer = make_writer(
             ports, on_settled=self._settled, on_commit=self._committed, on_damage=self._damaged
         )
         self._worker = Worker(
