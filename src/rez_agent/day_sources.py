@@ -12,12 +12,18 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from rez_agent.domain.calendar import EVERY_DAY
-from rez_agent.domain.calendar_definition import DAYS_AT_MOST, Found, HolidaySource, IcsSource, Source
+from rez_agent.domain.calendar_definition import (
+    DAYS_AT_MOST,
+    YEARS_AHEAD,
+    YEARS_BACK,
+    Found,
+    HolidaySource,
+    IcsSource,
+    Kept,
+    Source,
+)
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.nearest import nearest, shown
-
-YEARS_BACK, YEARS_AHEAD = 1, 10
-"""Of the days of a source, so many years before the present one and after it are kept."""
 
 EVENTS_AT_MOST = 5_000
 """Of an ICS file."""
@@ -36,6 +42,12 @@ def found_in(source: Source | None, today: date) -> Found | None:
     if isinstance(source, HolidaySource):
         return _holidays(source, today)
     return None if source.text is None else _ics(source, today)
+
+
+def found_anew(kept: Kept, today: date) -> Found:
+    """The days that the source of a calendar of holidays names around ``today``. Raises Invalid where the
+    library no longer knows the country."""
+    return _holidays(HolidaySource.model_validate(kept.source), today)
 
 
 def countries() -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -11,6 +11,8 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,8 +21,11 @@ from rez_agent.aws.lambdas.sweep import swept
 from rez_agent.aws.lambdas.webapi import gateway
 from rez_agent.aws.settings import AwsSettings
 from rez_agent.aws.tables import TABLES
+from rez_agent.domain.calendar_definition import CalendarDefinition, Found
 from rez_agent.domain.errors import Malformed
 from rez_agent.domain.schedule import TargetType
+from rez_agent.usecases.calendars import calendar_named, create_calendar
+from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.keys import SECRET_BYTES, Scope, create_key
 from tests.aws.events import Context, batch, firing, request
 from tests.aws.serving import Serving, notification, parts, serving
@@ -186,6 +191,24 @@ def test_the_sweep_does_what_it_is_asked_for() -> None:
     built.clients.scheduler.create_schedule_group(Name=built.settings.schedule_group)
     assert set(swept(built, {"sweep": "minute"}, Context()).values()) == {0}
     assert swept(built, {"sweep": "reconcile"}, Context(900))["pages"] == 1
+
+
+def test_the_hourly_sweep_learns_the_holidays_of_years_to_come() -> None:
+    built = parts(Stage())
+    built.clients.scheduler.create_schedule_group(Name=built.settings.schedule_group)
+    owner = Caller("ann")
+    for name, country in (("lost", "ZZ"), ("at", "AT")):
+        definition = CalendarDefinition.model_validate({"source": {"kind": "holidays", "country": country}})
+        found = Found({}, None, date(2025, 12, 31))
+        built.store.write(
+            partial(create_calendar, caller=owner, name=name, definition=definition, found=found)
+        )
+    assert swept(built, {"sweep": "reconcile"}, Context(9))["calendars"] == 0
+    assert swept(built, {"sweep": "reconcile"}, Context(900))["calendars"] == 1
+    kept = built.store.read(lambda ports: calendar_named(ports, "at"))
+    assert kept.known_until is not None
+    assert kept.known_until >= date(2036, 12, 31)
+    assert kept.found[date(2026, 10, 26)]
 
 
 @pytest.mark.parametrize("event", [None, {}, {"sweep": "hour"}, {"sweep": ["minute"]}, "minute"])

@@ -17,7 +17,9 @@ from rez_agent.usecases.calendars import (
     create_calendar,
     delete_calendar,
     follow,
+    learn,
     list_calendars,
+    outdated_calendars,
     replace_calendar,
 )
 from rez_agent.usecases.commands import submit
@@ -200,3 +202,53 @@ def test_many_schedules_follow_slice_by_slice(host: SteppedHost) -> None:
     for schedule in made:
         present = host.ask(lambda ports, one=schedule: ports.schedules.get(one.id))  # type: ignore[misc]
         assert present.next_run == at("2026-06-10T12:00:00")
+
+
+def holidays(host: SteppedHost, until: date, *days: date) -> Kept:
+    """A calendar of Austria's holidays, whose source was asked up to ``until``."""
+    definition = CalendarDefinition.model_validate({"source": {"kind": "holidays", "country": "AT"}})
+    found = Found(dict.fromkeys(days, "a holiday"), None, until)
+    return host.ask(lambda ports: create_calendar(ports, ANN, "at", definition, found))
+
+
+def test_holidays_are_asked_for_again_once_a_year(host: SteppedHost) -> None:
+    holidays(host, date(2036, 12, 31))
+    assert host.ask(outdated_calendars) == []
+    host.clock.advance_to(at("2026-12-31T23:59:59"))
+    assert host.ask(outdated_calendars) == []
+    host.clock.advance_to(at("2027-01-01T00:00:00"))
+    assert [kept.name for kept in host.ask(outdated_calendars)] == ["at"]
+
+
+def test_what_is_listed_by_hand_or_came_in_a_file_is_never_outdated(host: SteppedHost) -> None:
+    keep(host, "2026-06-02")
+    definition = CalendarDefinition.model_validate({"source": {"kind": "ics"}})
+    host.ask(lambda p: create_calendar(p, ANN, "file", definition, Found({}, None, date(2026, 1, 1))))
+    assert host.ask(outdated_calendars) == []
+
+
+def test_schedules_follow_the_days_that_a_source_has_learned(host: SteppedHost) -> None:
+    kept = holidays(host, date(2025, 12, 31))
+    schedule = create(host, "cron(0 12 9 * ? *)", "next")
+    host.clock.advance(hours=5)
+    found = Found({date(2026, 6, 9): "Whit Tuesday"}, None, date(2036, 12, 31))
+    assert host.ask(lambda ports: learn(ports, kept, found))
+    while host.ask(follow):
+        pass
+    present = host.ask(lambda ports: ports.schedules.get(schedule.id))
+    assert present is not None
+    assert present.next_run == at("2026-06-10T12:00:00")
+    (learned,) = host.ask(list_calendars)
+    assert (learned.revision, learned.known_until) == (2, date(2036, 12, 31))
+    assert host.ask(outdated_calendars) == []
+
+
+def test_what_was_learned_of_a_calendar_that_changed_meanwhile_is_dropped(host: SteppedHost) -> None:
+    kept = holidays(host, date(2025, 12, 31))
+    change(host, "2026-06-02")
+    assert not host.ask(lambda ports: learn(ports, kept, Found({}, None, date(2036, 12, 31))))
+    (present,) = host.ask(list_calendars)
+    assert present.revision == 2
+    host.ask(lambda ports: delete_calendar(ports, ANN, "at", revision=None))
+    assert not host.ask(lambda ports: learn(ports, kept, Found({}, None, date(2036, 12, 31))))
+    assert host.ask(list_calendars) == []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from rez_agent.domain.calendar_definition import CalendarDefinition, Found
 from rez_agent.domain.command import Message, ScheduleCreationRequest
 from rez_agent.domain.errors import Unavailable
 from rez_agent.domain.execution import Execution, ExecutionStatus
@@ -20,6 +22,7 @@ from rez_agent.local.keeping import Kept
 from rez_agent.local.metrics import LocalMetrics
 from rez_agent.local.sweep import Sweep
 from rez_agent.ports import ExecutionQuery, Ports
+from rez_agent.usecases.calendars import calendar_named, create_calendar, outdated_calendars
 from rez_agent.usecases.commands import submit
 from tests.fakes import FAILED, NOON
 from tests.rig import ANN, Rig, definition_of, schedule_of
@@ -263,5 +266,25 @@ def test_a_thousand_schedules_due_at_once_are_each_performed_once(tmp_path: Path
                 await asyncio.sleep(0)
             works = one.rig.actions.works
             assert len({work.execution_id for work in works}) == len(works) == 1_000
+
+    tell(story)
+
+
+def test_holidays_of_years_to_come_are_learned_by_themselves_and_an_unknown_country_stops_none(
+    tmp_path: Path,
+) -> None:
+    def old(rig: Rig) -> None:
+        for name, country in (("lost", "ZZ"), ("at", "AT")):
+            source = {"source": {"kind": "holidays", "country": country}}
+            definition = CalendarDefinition.model_validate(source)
+            create_calendar(rig.ports, ANN, name, definition, Found({}, None, date(2025, 12, 31)))
+
+    async def story() -> None:
+        async with running(tmp_path, old) as one:
+            while len(await one.host.read(outdated_calendars)) > 1:
+                await asyncio.sleep(0)
+            kept = await one.host.read(lambda ports: calendar_named(ports, "at"))
+            assert kept.found[date(2026, 10, 26)]
+            assert kept.known_until == date(2036, 12, 31)
 
     tell(story)

@@ -1,8 +1,8 @@
 """What a caller says of a calendar, and what is kept of it.
 
-The days of an ICS file and those of a country's holidays are found once, when the calendar is made or
-changed (:mod:`rez_agent.day_sources`), for a bounded stretch of years: so every host knows the same days, and
-no decision about an occurrence reads a file.
+The days of an ICS file and those of a country's holidays are found when the calendar is made or changed, and
+holidays once a year again (:mod:`rez_agent.day_sources`), for a bounded stretch of years: so every host knows
+the same days, and no decision about an occurrence reads a file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from rez_agent.domain.schedule import Name
 
 DAYS_AT_MOST = 2_000
 """Days that a calendar names, whichever way."""
+
+YEARS_BACK, YEARS_AHEAD = 1, 10
+"""Of the days of a source, so many years before the present one and after it are kept."""
 
 ICS_AT_MOST = 1_000_000
 """Characters of an ICS file."""
@@ -108,6 +111,12 @@ class Kept:
             revision=self.revision,
             changed=self.changed,
         )
+
+    def is_outdated(self, today: date) -> bool:
+        """Whether its source knows more days by now: a country's holidays, not asked for this year yet."""
+        if self.known_until is None or self.source is None or self.source["kind"] != "holidays":
+            return False
+        return self.known_until.year < today.year + YEARS_AHEAD
 
     @property
     def definition(self) -> dict[str, Any]:

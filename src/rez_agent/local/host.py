@@ -22,6 +22,7 @@ from rez_agent.local.alerting import Alerting
 from rez_agent.local.bundle import LocalPorts
 from rez_agent.local.failing import DAMAGED, STORAGE_FAILS, storage_error
 from rez_agent.local.heartbeat import Heartbeat
+from rez_agent.local.learning import keep_learning
 from rez_agent.local.metrics import LocalMetrics, Readings
 from rez_agent.local.queue import recover
 from rez_agent.local.rows import fetch
@@ -157,7 +158,10 @@ class LocalHost:
         self._timer.start()
         self._worker.start()
         self._alerting.start()
-        self._background = [asyncio.create_task(self._sweep_on())]
+        self._background = [
+            asyncio.create_task(self._sweep_on()),
+            asyncio.create_task(keep_learning(self.read, self.write, self._clock)),
+        ]
         self._ready = True
 
     async def stop(self, grace: float) -> None:

@@ -123,12 +123,35 @@ def replace_calendar(
         now=now,
         revision=before.revision + 1,
     )
-    if _days(after) == _days(before):
-        after = replace(after, changed=before.changed)
-    else:
-        _mark_changed(ports, name, now)
-    _keep(ports, after)
-    return after
+    return _keep_change(ports, before, after)
+
+
+def outdated_calendars(ports: Ports) -> list[Kept]:
+    """The calendars whose sources are to be asked again (:func:`learn`)."""
+    today = ports.clock.now().date()
+    return [kept for kept in list_calendars(ports) if kept.is_outdated(today)]
+
+
+def learn(ports: Ports, kept: Kept, found: Found) -> bool:
+    """Take up what the source of a calendar of holidays says by now; its schedules follow as they follow any
+    change. False, with nothing done, where the calendar is gone or was changed since it was read.
+
+    Raises Invalid for too many days. Crash before: it is outdated still, and asked for again. After: done.
+    """
+    now = ports.clock.now()
+    record = ports.records.get(KIND, kept.name, now)
+    if record is None or record.value["revision"] != kept.revision:
+        return False
+    after = replace(
+        kept,
+        found=found.days,
+        known_until=found.until,
+        updated_date=now,
+        revision=kept.revision + 1,
+        changed=now,
+    )
+    _keep_change(ports, kept, after)
+    return True
 
 
 def delete_calendar(ports: Ports, caller: Caller, name: str, *, revision: int | None) -> None:
@@ -290,6 +313,16 @@ def _kept(
         known_until=found.until,
         changed=now,
     )
+
+
+def _keep_change(ports: Ports, before: Kept, after: Kept) -> Kept:
+    """Keep a calendar as it is now; where its days are others, its schedules are to follow."""
+    if _days(after) == _days(before):
+        after = replace(after, changed=before.changed)
+    else:
+        _mark_changed(ports, after.name, after.changed)
+    _keep(ports, after)
+    return after
 
 
 def _keep(ports: Ports, kept: Kept) -> None:

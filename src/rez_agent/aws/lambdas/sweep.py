@@ -1,5 +1,5 @@
 """The sweep: each minute it takes up what was left undone; each hour it compares the store with EventBridge,
-and collects payloads that nobody owns."""
+collects payloads that nobody owns, and asks the libraries for the holidays of years to come."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rez_agent.aws.bucket import TokenBucket
 from rez_agent.aws.build import Built
 from rez_agent.aws.collecting import collect_blobs
 from rez_agent.aws.lambdas.invocation import Context, in_lambda, reported, seconds_left, started
+from rez_agent.aws.learning import learn_days
 from rez_agent.aws.logs import log
 from rez_agent.aws.reconcile import LISTS_A_SECOND, Reconcile
 from rez_agent.aws.settings import SWEEP
@@ -71,6 +72,7 @@ def swept(built: Built, event: Any, context: Context) -> dict[str, int]:
                 time_left=time_left,
             )
             mended = reconcile.hour()
+            mended["calendars"] = learn_days(built.store.write, built.clock, time_left)
             return {**mended, "pages": collect_blobs(built.store, built.bucket, built.clock, time_left)}
     text = 'The sweep is asked for with {"sweep": "minute"} or {"sweep": "reconcile"}.'
     raise Malformed(text, code="unknown_event")
