@@ -49,9 +49,11 @@ class Response:
 
     __slots__ = ("_connection", "_hearing", "content", "headers", "reason", "status")
 
-    def __init__(self, connection: Connection, message: Any, content: aiohttp.StreamReader) -> None:
+    def __init__(
+        self, connection: Connection, hearing: Hearing, message: Any, content: aiohttp.StreamReader
+    ) -> None:
         self._connection: Connection | None = connection
-        self._hearing = _hearing(connection)
+        self._hearing = hearing
         self.status: int = message.code
         self.reason: str = message.reason
         self.headers: CIMultiDictProxy[str] = message.headers
@@ -74,7 +76,7 @@ class Response:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self.content.is_eof() and self.status != _SWITCHED:
+        if self.content.is_eof() and self.status != _SWITCHED and not self._hearing.more:
             connection.release()
         else:
             _drop(connection)
@@ -114,22 +116,22 @@ class Exchanges:
 
     async def _exchange(self, place: ClientRequest, method: str, data: bytes) -> Response:
         connection = await self._connector.connect(place, [], _NO_LIMIT)
+        hearing = _hearing(connection)
         try:
-            message, content = await _answer(connection, method, data)
+            message, content = await _answer(hearing, method, data)
         except HttpProcessingError as error:
             _drop(connection)
             raise NotHttp(_fault(error)) from error
         except BaseException as error:
-            flooded = isinstance(error, aiohttp.ClientError) and _hearing(connection).flooded
+            flooded = isinstance(error, aiohttp.ClientError) and hearing.flooded
             _drop(connection)
             if flooded:
                 raise NotHttp(f"{ANSWER_MAX} bytes and no end of its head") from None
             raise
-        return Response(connection, message, content)
+        return Response(connection, hearing, message, content)
 
 
-async def _answer(connection: Connection, method: str, data: bytes) -> tuple[Any, aiohttp.StreamReader]:
-    protocol = _hearing(connection)
+async def _answer(protocol: Hearing, method: str, data: bytes) -> tuple[Any, aiohttp.StreamReader]:
     protocol.begin()
     protocol.set_response_params(
         skip_payload=method == "HEAD",

@@ -16,8 +16,13 @@ SLICE = 4_096
 second: as compressed nothing, or in the smallest of chunks."""
 
 
+_hear = ResponseHandler.data_received
+
+
 class Hearing(ResponseHandler):
     """One connection's protocol: aiohttp's own, with both limits."""
+
+    __slots__ = ("_lost", "_room", "_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -31,9 +36,9 @@ class Hearing(ResponseHandler):
         return self._room < 0
 
     @property
-    def should_close(self) -> bool:
-        """Whether the connection is unfit for another request: what was not asked for waits on it, say."""
-        return bool(self._waiting) or super().should_close
+    def more(self) -> bool:
+        """Whether what came is not heard to its end: what was not asked for, once an answer is."""
+        return bool(self._waiting)
 
     def begin(self) -> None:
         """An answer is about to come."""
@@ -41,10 +46,11 @@ class Hearing(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """More of an answer is there; ``b""``: what the parser has put off may go on."""
-        self._room -= len(data)
-        if not data or (len(data) <= SLICE and self._room >= 0 and not self._waiting):
-            super().data_received(data)
-        elif self._room >= 0:
+        length = len(data)
+        self._room = room = self._room - length
+        if not length or (length <= SLICE and room >= 0 and not self._waiting):
+            _hear(self, data)
+        elif room >= 0:
             if not self._waiting:
                 self._loop.call_soon(self._hear_on)
             self._waiting.extend(data[at : at + SLICE] for at in range(0, len(data), SLICE))
@@ -81,7 +87,7 @@ class Hearing(ResponseHandler):
         if self.flooded or self.transport is None:
             self._waiting.clear()
         if self._waiting:
-            super().data_received(self._waiting.popleft())
+            _hear(self, self._waiting.popleft())
         if self._waiting:
             self._loop.call_soon(self._hear_on)
         elif self._lost is not None:
