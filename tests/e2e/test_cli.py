@@ -392,6 +392,44 @@ def test_what_can_not_be_tried_is_told(cli: Cli, arguments: tuple[str, ...], cod
     assert told in done.err
 
 
+def test_next_heeds_the_calendar_that_it_is_given_and_the_schedule_its_own(cli: Cli) -> None:
+    cli.ok(
+        "calendars", "create", "works", "--weekdays", "mon,tue,wed,thu,fri", "--day", "2150-01-01=New Year"
+    )
+    daily = ("cron(0 9 * * ? *)", "--timezone", "Europe/Berlin", "--after", "2149-12-31T12:00:00Z")
+    moved = cli.ok("next", *daily, "--calendar", "works:next", "--count", "2", "--json").document
+    assert [due["utc"] for due in moved["next"]] == ["2150-01-02T08:00:00Z", "2150-01-05T08:00:00Z"]
+    assert (moved["timezone"], moved["calendar"]) == ("Europe/Berlin", "works:next")
+    assert "2150-01-02" in cli.ok("next", *daily, "--calendar", "works:next").out
+    many = cli.ok("next", *daily, "--calendar", "works:next", "--count", "250", "--json").document["next"]
+    assert len({due["utc"] for due in many}) == 250
+    cli.ok("create", "working", FAR, "--calendar", "works:next", "--notify", "log", "--message", "hi")
+    own = cli.ok("next", "working", "--json").document
+    assert [due["utc"] for due in own["next"]] == ["2150-01-02T09:00:00Z"]
+    assert own["calendar"] == {"name": "works", "closed": "next"}
+    cli.ok("pause", "working")
+    assert "It is paused" in cli.ok("next", "working").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("nobody",), 1, "There is no schedule named 'nobody'"),
+        (("nobody", "--timezone", "UTC"), 2, "leave --timezone and --start out"),
+        (("rate(1 hour)", "--calendar", "nowhere"), 2, "nowhere"),
+        (("rate(1 hour)", "--calendar", "a b"), 2, "calendar"),
+        (("rat(1 hour)", "--calendar", "x"), 2, "rat"),
+        (("rate(1 hour)", "--calendar", "x", "--timezone", "Mars"), 2, "Mars"),
+        (("nobody", "--after", "soon"), 2, "after is not a time"),
+        (("0 9 * * *",), 2, "cron("),
+    ],
+)
+def test_next_says_what_is_wrong(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+    done = cli("next", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert told in done.err
+
+
 def test_an_alert_rule_is_changed_in_part(cli: Cli) -> None:
     made = cli.ok("alerts", "create", "Fails", "consecutive_failures", "--tag", "prod", "--json").document
     edit = ("alerts", "edit", made["id"])

@@ -11,7 +11,7 @@ from rez_agent.cli.arguments import json_object
 from rez_agent.cli.names import schedule_id_of
 from rez_agent.cli.render import clean
 from rez_agent.cli.schedules import PANEL
-from rez_agent.cli.session import DONE, FAILED, Session, command
+from rez_agent.cli.session import DONE, FAILED, WRONG, Session, command
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +49,9 @@ def condition(
         asked["schedule_id"] = schedule_id_of(client, schedule)
     found: Mapping[str, Any] = client.change("POST", "/api/conditions/check", asked, wait=0).document
     session.put(found, lambda: _tell(found))
-    return DONE if found["valid"] and found["error"] is None else FAILED
+    if not found["valid"]:
+        return WRONG
+    return DONE if found["error"] is None else FAILED
 
 
 def _tell(found: Mapping[str, Any]) -> None:

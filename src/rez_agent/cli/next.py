@@ -1,4 +1,5 @@
-"""``rez-agent next``: when an expression is due, without a server.
+"""``rez-agent next``: when an expression is due, without a server; with one, when a schedule is, and what a
+calendar makes of an expression (see :mod:`rez_agent.cli.due`).
 
 One expression for people (or ``--json``), or a stream of questions, a JSON object a line, with ``--stdin``.
 A rate without a start is counted from ``after`` itself here, so its first answer is one interval later.
@@ -7,6 +8,7 @@ A rate without a start is counted from ``after`` itself here, so its first answe
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from typing import Annotated, Any, BinaryIO, TextIO
 
 import typer
 
+from rez_agent.cli.completion import schedule_names
+from rez_agent.cli.session import Key, Session, Url, guarded, session_of
 from rez_agent.domain.errors import Invalid, Problem, RezError
 from rez_agent.domain.expression import Expression, Occurrences, parse
 
@@ -25,6 +29,8 @@ LONGEST_LINE = 65_536
 """Bytes of one question at most; a longer line is answered with an error and left unread."""
 
 _SECOND = timedelta(seconds=1)
+_EXPRESSION = re.compile(r"[()*?]")
+"""What a name has seldom, and an expression, or what was meant to be one, always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,20 @@ class Question:
 
 
 def next_command(
+    ctx: typer.Context,
     expression: Annotated[
-        str | None, typer.Argument(help="cron(...), rate(...) or at(...), in quotes.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[EXPRESSION|SCHEDULE]",
+            help="cron(...), rate(...) or at(...), in quotes; or a schedule's name or id.",
+            show_default=False,
+            autocompletion=schedule_names,
+        ),
     ] = None,
     *,
-    timezone: Annotated[str, typer.Option(help="IANA time zone.")] = "UTC",
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="IANA time zone.", show_default="UTC")
+    ] = None,
     after: Annotated[
         str | None,
         typer.Option(help="Occurrences strictly after this moment (default: now).", metavar="TIME"),
@@ -66,13 +81,22 @@ def next_command(
         str | None, typer.Option(help="The schedule's start; a rate is counted from it.", metavar="TIME")
     ] = None,
     count: Annotated[int, typer.Option(help="How many.", min=1, max=MOST)] = DEFAULT_COUNT,
+    calendar: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:skip|next|previous]", help="A calendar of the server for the expression to heed."
+        ),
+    ] = None,
+    url: Url = None,
+    key: Key = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Answer JSON lines from standard input, a line each.")
     ] = False,
 ) -> None:
-    """Say when an expression is due, in its time zone and in UTC.
+    """Say when an expression or a schedule is due, in its time zone and in UTC.
 
+    An expression needs no server, unless it is to heed a calendar; a schedule heeds its own.
     Times are RFC 3339 with an offset: 2026-03-08T00:00:00Z.
 
     Examples:
@@ -81,6 +105,10 @@ def next_command(
 
       rez-agent next 'rate(90 minutes)' --start 2026-01-01T06:00:00Z --count 3
 
+      rez-agent next 'cron(0 9 ? * MON-FRI *)' --calendar at:next
+
+      rez-agent next hourly-check --count 3
+
       echo '{"expression": "cron(0 9 LW * ? *)", "count": 2}' | rez-agent next --stdin
     """
     now = datetime.now(UTC)
@@ -88,14 +116,40 @@ def next_command(
         answer_lines(sys.stdin.buffer, sys.stdout, now)
         return
     if expression is None:
-        raise typer.BadParameter("give an expression, or --stdin", param_hint="EXPRESSION")
+        hint = "give an expression, a schedule, or --stdin"
+        raise typer.BadParameter(hint, param_hint="EXPRESSION")
+    session = session_of(ctx, url, key, as_json)
+    if calendar is not None or not _EXPRESSION.search(expression):
+        asked = {"count": count, "timezone": timezone, "calendar": calendar}
+        raise typer.Exit(
+            guarded(
+                session, lambda: _ask_server(session, expression, asked, after=after, start=start, now=now)
+            )
+        )
+    as_json = session.as_json
     try:
-        question = _question(expression, timezone, after=after, start=start, count=count, now=now)
+        question = _question(expression, timezone or "UTC", after=after, start=start, count=count, now=now)
         shown = _as_json(question) if as_json else "\n".join(_for_people(question, now))
     except Invalid as error:
         _refuse(error, expression, as_json=as_json)
         raise typer.Exit(2) from None
     print(shown)
+
+
+def _ask_server(
+    session: Session,
+    text: str,
+    asked: dict[str, Any],
+    *,
+    after: str | None,
+    start: str | None,
+    now: datetime,
+) -> int:
+    from rez_agent.cli.due import Wish, tell_next  # noqa: PLC0415 - the rest needs no server, and starts fast
+
+    since = now if after is None else _instant("after", after)
+    begins = None if start is None else _instant("start", start)
+    return tell_next(session, Wish(text, since, start=begins, **asked), now)
 
 
 # --- a stream of questions ---

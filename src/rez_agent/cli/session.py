@@ -87,7 +87,7 @@ def _on_the_command_line(function: Callable[..., int | None], *, remote: bool) -
 
     @wraps(function)
     def run(ctx: typer.Context, **given: Any) -> None:
-        session = _session(ctx, given.pop("url", None), given.pop("key", None), given.pop("as_json"))
+        session = session_of(ctx, given.pop("url", None), given.pop("key", None), given.pop("as_json"))
         for name, bundle in bundles.items():
             given[name] = bundle(**{field.name: given.pop(field.name) for field in fields(bundle)})
         raise typer.Exit(guarded(session, lambda: function(session, **given)))
@@ -119,7 +119,7 @@ def _keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
-def _session(ctx: typer.Context, url: str | None, key: str | None, as_json: bool) -> Session:
+def session_of(ctx: typer.Context, url: str | None, key: str | None, as_json: bool) -> Session:
     """What was said behind the command, else before it."""
     common = ctx.obj if isinstance(ctx.obj, Session) else Session()
     return Session(url or common.url, key or common.key, as_json or common.as_json)

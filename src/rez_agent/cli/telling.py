@@ -193,10 +193,11 @@ def coming(client: Client, document: Document, count: int, now: datetime) -> Non
     items = client.get(path, **{"from": document["next_run"], "limit": count}).document["items"]
     print("\nNext runs:")
     for due in items:
-        print(f"  {_due(due, document['timezone'], now)}")
+        print(f"  {due_line(due, document['timezone'], now)}")
 
 
-def _due(due: Document, zone: str, now: datetime) -> str:
+def due_line(due: Document, zone: str, now: datetime) -> str:
+    """One coming occurrence: on its zone's clock, in UTC, how far off, and what is worth a note."""
     at = instant(due["utc"])
     text = f"{stamp(at)}  {distance(at - now)}" if at else str(due["utc"])
     if zone != "UTC":

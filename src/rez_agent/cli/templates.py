@@ -12,7 +12,7 @@ from rez_agent.cli import telling
 from rez_agent.cli.arguments import object_file, pairs
 from rez_agent.cli.client import segment
 from rez_agent.cli.render import clean, table
-from rez_agent.cli.session import DONE, FAILED, Session, command
+from rez_agent.cli.session import DONE, WRONG, Session, command
 
 PANEL = "Templates"
 PATH = "/api/templates"
@@ -90,7 +90,7 @@ def use(
     if dry_run:
         found = client.change("POST", _path(named, "preview"), asked, wait=0).document
         session.put(found, lambda: _tell_preview(found))
-        return DONE if found["valid"] else FAILED
+        return DONE if found["valid"] else WRONG
     answer = client.change("POST", _path(named, "schedules"), asked)
     definition = {"name": answer.document.get("name") or called or named}
     session.put(answer.document, lambda: telling.created(client, definition, answer))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rez_agent.cli.arguments import is_duration, moment
+from rez_agent.cli.arguments import is_duration, moment, unfit
 from rez_agent.cli.names import past_schedule_id, schedule_path
 from rez_agent.cli.render import clean, compact_json, facts, when
 from rez_agent.cli.schedules import PANEL, Named
@@ -45,6 +45,8 @@ def why(
 
 def _asked(text: str, now: datetime) -> str:
     """The time as the server reads it: it knows the schedule's zone, and we how long ago something was."""
+    if not text.strip():
+        raise unfit("TIME", text, "write 09:30, yesterday 09:30, 2h, now, or 2026-03-08T07:30:00Z.")
     if text == "now" or is_duration(text):
         return moment(text, "TIME", now).strftime("%Y-%m-%dT%H:%MZ")
     return text
