@@ -421,6 +421,7 @@ def test_next_heeds_the_calendar_that_it_is_given_and_the_schedule_its_own(cli: 
         (("rat(1 hour)", "--calendar", "x"), 2, "rat"),
         (("rate(1 hour)", "--calendar", "x", "--timezone", "Mars"), 2, "Mars"),
         (("nobody", "--after", "soon"), 2, "after is not a time"),
+        ((FAR, "--calendar", "x", "--after", "9999-12-31T23:59:59Z"), 2, "1970 and 2199"),
         (("0 9 * * *",), 2, "cron("),
     ],
 )
@@ -428,6 +429,41 @@ def test_next_says_what_is_wrong(cli: Cli, arguments: tuple[str, ...], code: int
     done = cli("next", *arguments)
     assert (done.code, done.out) == (code, "")
     assert told in done.err
+
+
+def test_nothing_comes_after_the_last_second(cli: Cli) -> None:
+    cli.ok("create", "last", FAR, "--notify", "log", "--message", "hi")
+    done = cli("next", "last", "--after", "9999-12-31T23:59:59Z")
+    assert (done.code, done.out) == (2, "")
+    assert "nothing comes after it" in done.err
+
+
+def test_a_rules_channels_are_tried(cli: Cli) -> None:
+    made = cli.ok("alerts", "create", "Tried", "missed", "--channel", "log", "--json").document
+    assert "sent" in cli.ok("alerts", "test", made["id"]).out
+    assert "There is no alert rule" in cli("alerts", "test", "rule_nothing").err
+    cli.ok("alerts", "delete", made["id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("calendars", "create", "x", "--day", "2026-13-40"), "write a day as 2026-12-24"),
+        (("calendars", "create", "x", "--open-day", ""), "write a day as 2026-12-24"),
+        (("calendars", "days", "x", "--from", "soon"), "write a day as 2026-12-24"),
+        (("calendars", "show", ""), "A name or an id is empty"),
+        (("alerts", "delete", ""), "A name or an id is empty"),
+        (("templates", "show", " "), "A name or an id is empty"),
+        (("why", "x", ""), "TIME '' can't be read"),
+        (("condition", "last."), "Syntax error"),
+    ],
+)
+def test_what_is_asked_wrongly_ends_with_two(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+    if arguments[0] == "why":
+        cli("create", "x", FAR, "--notify", "log", "--message", "hi")
+    done = cli(*arguments)
+    assert done.code == 2
+    assert told in done.err + done.out
 
 
 def test_an_alert_rule_is_changed_in_part(cli: Cli) -> None:

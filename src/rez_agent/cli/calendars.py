@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from rez_agent.cli.arguments import unfit
 from rez_agent.cli.client import segment
 from rez_agent.cli.render import clean, table
 from rez_agent.cli.session import DONE, Session, command
@@ -144,7 +146,8 @@ def days(
     to: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Up to here.")] = None,
 ) -> int:
     """List the days that a calendar closes."""
-    asked = {name: value for name, value in (("from", from_), ("to", to)) if value is not None}
+    said = {"from": from_, "to": to}
+    asked = {name: _date(text, f"--{name}") for name, text in said.items() if text is not None}
     found = session.client().page(f"{_path(name)}/days", **asked)
     closed = [item for item in found["items"] if item["closed"] is not None]
     session.put(found, lambda: table(("day", "closed"), [(one["date"], one["closed"]) for one in closed]))
@@ -176,15 +179,22 @@ def _said(
         said["source"] = {"kind": "ics", "text": _text(ics)}
     if weekdays is not None:
         said["open_weekdays"] = [each.strip().lower() for each in weekdays.split(",") if each.strip()]
-    for field, given in (("closed", day), ("open", open_day)):
+    for field, option, given in (("closed", "--day", day), ("open", "--open-day", open_day)):
         if given:
-            said[field] = dict(_day(each) for each in given)
+            said[field] = dict(_day(each, option) for each in given)
     return said
 
 
-def _day(text: str) -> tuple[str, str]:
+def _day(text: str, option: str) -> tuple[str, str]:
     day, _, label = text.partition("=")
-    return day.strip(), label.strip()
+    return _date(day, option), label.strip()
+
+
+def _date(text: str, option: str) -> str:
+    try:
+        return date.fromisoformat(text.strip()).isoformat()
+    except ValueError:
+        raise unfit(option, text, "write a day as 2026-12-24.") from None
 
 
 def _text(file: Path) -> str:

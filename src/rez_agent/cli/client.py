@@ -92,10 +92,9 @@ class Client:
     ) -> Answer:
         """Ask for a change, and wait up to ``wait`` seconds until it is applied."""
         headers = {"Prefer": f"wait={wait}"} if wait else {}
+        headers["Content-Type"] = content_type
         if etag is not None:
             headers["If-Match"] = etag
-        if document is not None:
-            headers["Content-Type"] = content_type
         return self.ask(method, path, document=document, headers=headers, patience=wait)
 
     def ask(
@@ -110,6 +109,9 @@ class Client:
     ) -> Answer:
         """Make one request; ``patience`` is added to the time that the answer may take."""
         body = None if document is None else json.dumps(document, ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        if body is None:
+            del headers["Content-Type"]
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             self.url + path + _query(query or {}), data=body, method=method, headers=self._headers(headers)
         )
@@ -226,7 +228,9 @@ def is_loopback(url: str) -> bool:
 
 
 def segment(text: str) -> str:
-    """``text`` as one segment of a path."""
+    """``text`` as one segment of a path. Raises Invalid where there is none: another path would be meant."""
+    if not text.strip():
+        raise Invalid("A name or an id is empty: say which is meant.", code="invalid_argument")
     return quote(text, safe="")
 
 

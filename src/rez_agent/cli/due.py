@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from rez_agent.cli import telling
+from rez_agent.cli.arguments import unfit
 from rez_agent.cli.client import Client
 from rez_agent.cli.names import find_schedule, schedule_path
 from rez_agent.cli.render import clean
@@ -55,7 +56,11 @@ def _of_schedule(client: Client, wish: Wish) -> dict[str, Any]:
         text = f"{error.message} An expression is written rate(...), cron(...) or at(...)."
         raise NotFound(text, code=error.code) from None
     path = schedule_path(schedule["id"], "occurrences")
-    query = {"from": rfc3339(floor_second(wish.after) + _SECOND), "limit": min(PAGE, wish.count)}
+    try:
+        since = rfc3339(floor_second(wish.after) + _SECOND)
+    except OverflowError:
+        raise unfit("--after", rfc3339(wish.after), "nothing comes after it.") from None
+    query = {"from": since, "limit": min(PAGE, wish.count)}
     items = (item for page in client.pages(path, **query) for item in page["items"])
     explanation = client.get(schedule_path(schedule["id"])).document["explanation"]
     return _answer(schedule, explanation, list(islice(items, wish.count)), status=schedule["status"])
