@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from rez_agent.actions.cel import problems_with
-from rez_agent.actions.judging import TOO_LARGE, TOO_LONG, Judge
+from rez_agent.actions.judging import CLOSED, KILLED, TOO_LARGE, TOO_LONG, Judge, _answer
 from rez_agent.domain.condition import PAYLOAD_READ, Condition, Facts, Last, Verdict
 from tests.fakes import NOON
 
@@ -218,6 +220,72 @@ def test_a_judge_that_is_closed_leaves_no_process_and_can_be_asked_again() -> No
     assert asked(judge, "true").value is True
     judge.close()
     judge.close()
+
+
+async def killed_at_a_question(judge: Judge, times: int) -> Verdict:
+    """What is answered when the process has the question, cannot answer it, and is killed: so many times."""
+    await judge.judge(Condition("true", FACTS))
+    first = judge._process
+    question = None
+    for _ in range(times):
+        while (process := judge._process) is None or (question and process is first):
+            await asyncio.sleep(0)
+        os.kill(process.pid, signal.SIGSTOP)
+        question = question or asyncio.create_task(judge.judge(Condition("payload.n == 3", FACTS)))
+        while not waiting_in(process):
+            await asyncio.sleep(0)
+        os.kill(process.pid, signal.SIGKILL)
+    assert question is not None
+    return await question
+
+
+def waiting_in(process: subprocess.Popen[bytes]) -> int:
+    """How many bytes of a question the process has not read."""
+    assert process.stdin is not None
+    return int.from_bytes(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_a_process_that_is_killed_at_a_question_is_started_anew_and_asked_again() -> None:
+    judge = Judge()
+    verdict = asyncio.run(killed_at_a_question(judge, times=1))
+    assert verdict == Verdict(value=True, read=(("payload.n", "3"),))
+    judge.close()
+
+
+def test_a_question_at_which_the_process_is_killed_twice_is_an_error_and_the_next_is_judged() -> None:
+    judge = Judge()
+    verdict = asyncio.run(killed_at_a_question(judge, times=2))
+    assert verdict.value is None
+    assert verdict.error in (KILLED, "it could not be evaluated: it did not start")
+    assert asked(judge, "true").value is True
+    judge.close()
+
+
+def test_closing_waits_for_no_process_that_hangs() -> None:
+    judge = Judge()
+
+    async def story() -> list[Verdict]:
+        await judge.judge(Condition("true", FACTS))
+        process = judge._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        questions = [asyncio.create_task(judge.judge(Condition("true", FACTS))) for _ in range(3)]
+        await asyncio.sleep(0)
+        judge.close()
+        return await asyncio.gather(*questions)
+
+    assert [verdict.error for verdict in asyncio.run(story())] == [CLOSED] * 3
+    assert judge._process is None
+    assert asked(judge, "true").value is True
+    judge.close()
+
+
+def test_a_process_that_takes_no_question_is_not_waited_for() -> None:
+    with subprocess.Popen(["sleep", "600"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert _answer(process, b"x" * 1_000_000, seconds=0.01) is None
+        finally:
+            process.kill()
 
 
 def test_many_may_ask_at_once(judge: Judge) -> None:

@@ -27,6 +27,8 @@ _PASSED_ON = ("LD_LIBRARY_PATH", "PATH")
 
 TOO_LONG = "it takes too long to evaluate: 50 ms of processor time are allowed. Make it simpler"
 TOO_LARGE = "it takes too much memory to evaluate. Make it simpler"
+KILLED = "the process that evaluates it was killed twice. Give the machine more memory"
+CLOSED = "it was not evaluated: the server is stopping"
 
 
 class Judge:
@@ -34,6 +36,7 @@ class Judge:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._closing = False
 
     async def judge(self, condition: Condition) -> Verdict:
         """What a condition comes to. Never raises, except when it is cancelled."""
@@ -43,11 +46,15 @@ class Judge:
         return await loop.run_in_executor(self._thread, self._judge, condition)
 
     def close(self) -> None:
-        """End the process, once the question under way is answered."""
+        """End the process, whatever it is at. Questions under way or waiting get an error and no verdict."""
         if "_thread" in self.__dict__:
+            self._closing = True
+            if (process := self._process) is not None:
+                process.kill()  # the thread may be waiting for it
             self._thread.submit(self._end).result()
             self._thread.shutdown()
             del self.__dict__["_thread"]
+            self._closing = False
 
     @cached_property
     def _thread(self) -> ThreadPoolExecutor:
@@ -55,15 +62,31 @@ class Judge:
 
     def _judge(self, condition: Condition) -> Verdict:
         try:
-            answer = _answer(self._ready(), _question(condition))
-            told = None if answer is None else json.loads(answer)
+            answer = self._asked(_question(condition))
         except Exception as error:  # noqa: BLE001 - what is not judged must not run unjudged
             self._end()
             return Verdict(None, error=f"it could not be evaluated: {error}")
-        if told is None:
-            return Verdict(None, error=self._cut_off())
+        if isinstance(answer, str):
+            return Verdict(None, error=answer)
+        told = json.loads(answer)
         read = tuple((name, value) for name, value in told["read"])
         return Verdict(told.get("value"), read, told.get("error"))
+
+    def _asked(self, question: bytes) -> bytes | str:
+        """The process's answer, or in words why there is none.
+
+        A process that somebody else killed has not said that the question is too much: it is asked once more.
+        """
+        for _ in range(2):
+            if self._closing:
+                return CLOSED
+            answer = _answer(self._ready(), question)
+            if answer is not None:
+                return answer
+            ended = self._cut_off()
+            if ended != -signal.SIGKILL:
+                return TOO_LONG if ended == -signal.SIGPROF else TOO_LARGE
+        return CLOSED if self._closing else KILLED
 
     def _ready(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
@@ -77,12 +100,14 @@ class Judge:
             stderr=subprocess.DEVNULL,
             env=environment,
         )
+        if self._closing:
+            process.kill()  # who closes us may have looked before it was there
         if _answer(process, json.dumps(KINDS).encode()) is None:
             raise ChildProcessError("it did not start")
         return process
 
-    def _cut_off(self) -> str:
-        """Why there was no answer; the process is gone after this."""
+    def _cut_off(self) -> int:
+        """How the process ended that gave no answer; it is gone after this."""
         process = self._process
         assert process is not None
         try:
@@ -90,7 +115,7 @@ class Judge:
         except subprocess.TimeoutExpired:
             ended = -signal.SIGPROF  # it was given no time at all
         self._end()
-        return TOO_LONG if ended == -signal.SIGPROF else TOO_LARGE
+        return ended
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -113,15 +138,27 @@ def _question(condition: Condition) -> bytes:
     return json.dumps(asked).encode()
 
 
-def _answer(process: subprocess.Popen[bytes], question: bytes) -> bytes | None:
-    """The answer's line; None if the process did not live to give it."""
-    assert process.stdin is not None
+def _answer(
+    process: subprocess.Popen[bytes], question: bytes, seconds: float = LONGEST_SECONDS
+) -> bytes | None:
+    """The answer's line; None if the process did not live to give it, or took none of it for so long."""
     try:
-        process.stdin.write(question + b"\n")
-        process.stdin.flush()
+        return _line(process, seconds) if _written(process, question + b"\n", seconds) else None
     except BrokenPipeError:
         return None
-    return _line(process)
+
+
+def _written(process: subprocess.Popen[bytes], line: bytes, seconds: float) -> bool:
+    """Whether the process took the line. One that hangs takes no more than fits its pipe."""
+    assert process.stdin is not None
+    number, rest, writable = process.stdin.fileno(), memoryview(line), select.poll()
+    os.set_blocking(number, False)
+    writable.register(number, select.POLLOUT)
+    while rest:
+        if not writable.poll(1000 * seconds):
+            return False
+        rest = rest[os.write(number, rest) :]
+    return True
 
 
 def _close(pipe: object) -> None:
@@ -131,13 +168,13 @@ def _close(pipe: object) -> None:
         return
 
 
-def _line(process: subprocess.Popen[bytes]) -> bytes | None:
+def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes | None:
     """A line of the process's; None when it ends before, or takes longer than anybody waits."""
     assert process.stdout is not None
     number, found, readable = process.stdout.fileno(), b"", select.poll()
     readable.register(number, select.POLLIN)
     while not found.endswith(b"\n"):
-        part = os.read(number, 65_536) if readable.poll(1000 * LONGEST_SECONDS) else b""
+        part = os.read(number, 65_536) if readable.poll(1000 * seconds) else b""
         if not part:
             return None
         found += part
