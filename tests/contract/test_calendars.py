@@ -10,7 +10,7 @@ import pytest
 from rez_agent.domain.calendar_definition import CalendarDefinition, Found, Kept
 from rez_agent.domain.command import ScheduleCreationRequest
 from rez_agent.domain.errors import Conflict, Invalid
-from rez_agent.domain.schedule import ClosedDay, Schedule
+from rez_agent.domain.schedule import CalendarUse, ClosedDay, Schedule
 from rez_agent.ports import ExecutionQuery, Ports
 from rez_agent.usecases.applying import apply
 from rez_agent.usecases.calendars import (
@@ -23,6 +23,7 @@ from rez_agent.usecases.calendars import (
     replace_calendar,
 )
 from rez_agent.usecases.commands import submit
+from rez_agent.usecases.preview import preview_in
 from tests.contract.hosts import SteppedHost
 from tests.fakes import NOON
 from tests.rig import ANN, definition_of
@@ -252,3 +253,43 @@ def test_what_was_learned_of_a_calendar_that_changed_meanwhile_is_dropped(host: 
     host.ask(lambda ports: delete_calendar(ports, ANN, "at", revision=None))
     assert not host.ask(lambda ports: learn(ports, kept, Found({}, None, date(2036, 12, 31))))
     assert host.ask(list_calendars) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "closed", "codes"),
+    [
+        ("at(2026-06-02T11:00:00)", "previous", ["closed_by_calendar"]),
+        ("at(2026-06-02T11:00:00)", "next", []),
+        ("at(2026-06-02T11:00:00)", "skip", ["closed_by_calendar"]),
+        ("at(2026-06-02T12:00:00)", "previous", []),  # it is moved to this very second, which counts
+        ("at(2026-06-02T11:59:59)", "previous", ["closed_by_calendar"]),
+        ("at(2026-06-03T11:00:00)", "skip", []),
+        ("cron(0 11 2 6 ? 2026)", "skip", ["closed_by_calendar"]),
+        ("cron(0 11 2 6 ? *)", "skip", []),
+    ],
+)
+def test_what_a_calendar_leaves_nothing_of_is_accepted_with_a_warning(
+    host: SteppedHost, expression: str, closed: str, codes: list[str]
+) -> None:
+    keep(host, "2026-06-02 Republic Day")
+    use = CalendarUse(name="at", closed=ClosedDay(closed))
+    document = definition_of(schedule_expression=expression, calendar=use.model_dump(mode="json"))
+    request = ScheduleCreationRequest.model_validate({"action": "create", "schedule": document})
+    told = host.ask(lambda ports: submit(ports, ANN, request).warnings)
+    now = host.clock.now()
+    shown = host.ask(lambda ports: preview_in(ports, expression, "UTC", use=use, now=now).warnings)
+    assert [problem.code for problem in told] == codes
+    assert [problem.code for problem in shown] == codes
+
+
+def test_the_warning_says_where_the_only_occurrence_would_be(host: SteppedHost) -> None:
+    keep(host, "2026-06-02 Republic Day")
+    use = CalendarUse(name="at", closed=ClosedDay.PREVIOUS)
+    expression, now = "at(2026-06-02T11:00:00)", host.clock.now()
+    (found,) = host.ask(lambda ports: preview_in(ports, expression, "UTC", use=use, now=now).warnings)
+    assert found.pointer == "/calendar"
+    assert found.message == (
+        "2026-06-02 is closed in calendar 'at': Republic Day; the only occurrence is moved to "
+        "2026-06-01T11:00:00Z, which has passed: nothing would fire. Choose a later time, or 'next' in place "
+        "of 'previous'"
+    )

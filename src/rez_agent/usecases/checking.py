@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
 
+from rez_agent.domain.calendar_warnings import calendar_warnings
 from rez_agent.domain.errors import Invalid, Problem
-from rez_agent.domain.expression import parse
+from rez_agent.domain.expression import Occurrences, parse
+from rez_agent.domain.instants import floor_second
 from rez_agent.domain.reading import read
-from rez_agent.domain.schedule import CONDITION_AT_MOST, CalendarUse, ScheduleDefinition, TargetType
+from rez_agent.domain.schedule import CONDITION_AT_MOST, ScheduleDefinition, TargetType
 from rez_agent.ports import Actions, Engine, Records
 from rez_agent.usecases.calendars import calendar_used
 
@@ -49,7 +51,7 @@ def checked_definition(
         problems += engine.check(definition)
     problems += _payload_problems(document, actions) + _condition_problems(document, actions)
     if definition is not None and definition.calendar is not None and records is not None:
-        problems += _calendar_problems(definition.calendar, records, now)
+        warnings += _calendar_warnings(definition, records, now, problems)
     if problems or definition is None:
         raise Invalid.of(problems)
     return definition, warnings
@@ -88,12 +90,21 @@ def _condition_problems(document: Mapping[str, Any], actions: Actions) -> list[P
     return [problem.under("/condition") for problem in actions.check_condition(condition.strip(), payload)]
 
 
-def _calendar_problems(use: CalendarUse, records: Records, now: datetime) -> Sequence[Problem]:
+def _calendar_warnings(
+    definition: ScheduleDefinition, records: Records, now: datetime, problems: list[Problem]
+) -> list[Problem]:
+    """Adds to ``problems`` that there is no such calendar; returns warnings."""
     try:
-        calendar_used(records, use, now)
+        calendar = calendar_used(records, definition.calendar, now)
     except Invalid as error:
-        return error.problems
-    return ()
+        problems += error.problems
+        return []
+    if problems:
+        return []
+    nominal = Occurrences(
+        definition.expression, start=definition.start, end=definition.end, anchor=floor_second(now)
+    )
+    return calendar_warnings(nominal, definition.calendar, calendar, now)
 
 
 def _payload_problems(document: Mapping[str, Any], actions: Actions) -> list[Problem]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rez_agent.domain.calendar import Calendar
 from rez_agent.domain.calendar_times import calendar_note, closed_sentence, origins_of
+from rez_agent.domain.calendar_warnings import calendar_warnings
 from rez_agent.domain.errors import Invalid, Problem
 from rez_agent.domain.expression import Expression, Occurrences, parse
 from rez_agent.domain.instants import floor_second, from_seconds, to_seconds
@@ -86,7 +87,7 @@ def preview(
         explanation=expression.explain(),
         occurrences=tuple(dues(expression, found, occurrences=times, calendar=calendar)),
         skipped=tuple(skip.note for skip in skipped),
-        warnings=tuple(expression.warnings()),
+        warnings=(*expression.warnings(), *calendar_warnings(nominal, use, calendar, now)),
     )
 
 

@@ -86,6 +86,9 @@ CODES: dict[str, Code] = {
     # warnings: the request is right, and something about it may surprise
     "never_fires": Code("The expression never fires", "No date from 1970 to 2199 matches it."),
     "at_in_gap": Code("The clock skips this time", "It moves forward by the gap."),
+    "closed_by_calendar": Code(
+        "The calendar leaves nothing to fire", "Choose another day, or change the calendar."
+    ),
     # templates
     "template_not_found": Code("No such template", "See GET /api/templates for what there is."),
     "template_exists": Code("A template has this name", "Choose another name."),
