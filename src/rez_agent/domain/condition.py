@@ -200,9 +200,9 @@ def outcome_of(verdict: Verdict) -> Outcome | None:
 
 
 def midnight_before(now: datetime, timezone: str) -> datetime:
-    """When the day of ``now`` began in ``timezone``."""
+    """When the day of ``now`` began in ``timezone``: where midnight comes twice, at the first."""
     local = now.astimezone(_clock_of(timezone))
-    return local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
 def _clock_of(timezone: str) -> ZoneInfo:
