@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 ANN = Caller("ann")
 PATIENCE = 20.0
 
+MESSAGES_KEPT = timedelta(days=6, hours=22)
+"""By the wall clock; a little less than the program keeps them."""
+
 
 class Client:
     """All clients of a story. What they ask while no process serves waits until one does."""
@@ -189,7 +192,8 @@ class Client:
             found = messages.get(message_id)
             if asked.judged is not None or asked.refused is not None:
                 if found is None and asked.answered is not None and asked.refused is None:
-                    asked.lost = now - asked.answered < 6 * 86_400
+                    highest = max(self._world.highest, self._world.time.wall())
+                    asked.lost = highest - asked.sent_wall < MESSAGES_KEPT
                 continue
             if found is None:
                 asked.lost = True
