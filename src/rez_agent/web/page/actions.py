@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from rez_agent.domain.command import Message, ScheduleCreationRequest
 from rez_agent.domain.instants import rfc3339
+from rez_agent.domain.reading import read
 from rez_agent.domain.schedule import Schedule
 from rez_agent.ports import Ports
 from rez_agent.usecases.callers import schedule_for
@@ -77,7 +78,7 @@ async def backfill(api: Api, visit: Visit) -> Response:
 
 
 def _plan(visit: Visit, schedule: Schedule, command: dict[str, Any], now: datetime) -> Response:
-    times = backfill_times(schedule, ScheduleCreationRequest.model_validate(command), now)
+    times = backfill_times(schedule, read(ScheduleCreationRequest, command), now)
     if visit.is_fragment:
         return visit.page("backfill_plan.html", times=times, timezone=schedule.definition.timezone, now=now)
     toast = Toast(f"That stretch holds {counted(len(times), 'occurrence')}.", "plain")
@@ -104,10 +105,10 @@ async def _schedule(api: Api, visit: Visit) -> tuple[Schedule, datetime]:
     """The living schedule in the path, and now."""
     schedule_id = visit.path("schedule_id")
 
-    def read(ports: Ports) -> tuple[Schedule, datetime]:
+    def look(ports: Ports) -> tuple[Schedule, datetime]:
         return schedule_for(ports, visit.caller, schedule_id), ports.clock.now()
 
-    return await api.host.read(read)
+    return await api.host.read(look)
 
 
 def _back(visit: Visit, schedule: Schedule, message: Message, done: str) -> Response:

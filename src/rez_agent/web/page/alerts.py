@@ -169,6 +169,8 @@ async def _save(api: Api, visit: Visit, rule_id: str | None) -> Response:
     try:
         rule = await api.host.write(save)
     except Invalid as error:
+        if form.text("kind") not in set(AlertKind):
+            raise  # there is no form of that kind to show it in
         values = {name: form.text(name) for name, _ in form.fields}
         return _form(visit, rule_id, values, _by_field(error.problems), status=422)
     return visit.redirect(PATH, Toast(f"Saved the rule {rule.definition.name}."))

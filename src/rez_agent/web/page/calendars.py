@@ -30,6 +30,7 @@ from rez_agent.usecases.calendars import (
 )
 from rez_agent.usecases.keys import Scope
 from rez_agent.web.operations import Api
+from rez_agent.web.page.form.values import whole_number
 from rez_agent.web.page.operations import PageOperation
 from rez_agent.web.page.visits import Form, Toast, Visit
 
@@ -161,7 +162,7 @@ async def _save(api: Api, visit: Visit, name: str | None) -> Response:
         else:
             definition = read(CalendarDefinition, document)
             found = await asyncio.to_thread(found_in, definition.source, now.date())
-            revision = int(form.text("revision") or 0)
+            revision = whole_number(form.text("revision")) or 0
             kept = await api.host.write(
                 lambda ports: replace_calendar(
                     ports, visit.caller, name, definition, found, revision=revision

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from rez_agent.domain.command import CommandAction, MessageStatus, ScheduleCreationRequest
+from rez_agent.domain.command import MessageStatus, ScheduleCreationRequest
 from rez_agent.domain.execution import Execution
 from rez_agent.domain.policies import Frozen
+from rez_agent.domain.reading import read
 from rez_agent.ports import ExecutionQuery, Ports
 from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.dead_letters import DeadLetters, dead_letters, standing
@@ -99,7 +100,7 @@ async def redrive(api: Api, visit: Visit) -> Response:
         number = int(message.result.get("count", 0))
         return _redriven(visit, watched, toast_of(message, f"Queued again: {counted(number, 'run')}."))
     ids = [form.text("only")] if form.has("only") else list(dict.fromkeys(form.all("id")))[:WATCHED]
-    requests = [ScheduleCreationRequest(action=CommandAction.RETRY, execution_id=one) for one in ids]
+    requests = [read(ScheduleCreationRequest, {"action": "retry", "execution_id": one}) for one in ids]
     messages = await carry_out_all(api, visit, requests)
     refused = [message for message in messages if message.status is MessageStatus.FAILED]
     toast = Toast(f"Queued again: {counted(len(messages) - len(refused), 'run')}.")

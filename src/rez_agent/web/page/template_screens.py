@@ -29,6 +29,7 @@ from rez_agent.web.json_reader import read_json
 from rez_agent.web.operations import Api
 from rez_agent.web.page.changing import carry_out
 from rez_agent.web.page.filling import by_field, fields_of, parameters_of
+from rez_agent.web.page.form.values import whole_number
 from rez_agent.web.page.operations import PageOperation
 from rez_agent.web.page.visits import Form, Toast, Visit
 from rez_agent.web.templates import UseRequest, came_from, tried
@@ -147,8 +148,7 @@ async def update(api: Api, visit: Visit) -> Response:
     """POST /templates/{template}/edit"""
     template, schedules = await _look(api, visit)
     form = await visit.form()
-    text, revision = form.text("document"), form.text("revision")
-    known = int(revision) if revision.isdecimal() and len(revision) < 10 else None
+    text, known = form.text("document"), whole_number(form.text("revision"))
     try:
         document = _object(text)
         after = await api.host.write(

@@ -28,7 +28,7 @@ from rez_agent.web.page.form.fields import (
     values_of,
     zone_or_none,
 )
-from rez_agent.web.page.form.values import FieldProblem, Reader, Values
+from rez_agent.web.page.form.values import FieldProblem, Reader, Values, whole_number
 from rez_agent.web.page.form.when import field_of_expression
 
 CHANGES_LOOKED_AT = 100
@@ -112,7 +112,8 @@ def situation(ports: Ports, caller: Caller, values: Values, schedule_id: str = "
     if not schedule_id:
         return made
     schedule = schedule_for(ports, caller, schedule_id)
-    revision = int(values["revision"]) if values.get("revision", "").isdecimal() else schedule.revision
+    sent = whole_number(values.get("revision", ""))
+    revision = schedule.revision if sent is None else sent
     since: tuple[Change, ...] = ()
     if revision < schedule.revision:
         listed = ports.changes.list(schedule_id, limit=CHANGES_LOOKED_AT).items

@@ -15,7 +15,7 @@ from rez_agent.web.operations import Api
 from rez_agent.web.page.form.fields import zone_or_none
 from rez_agent.web.page.form.screens import context_of, sent, shown
 from rez_agent.web.page.form.situation import Outlook, Situation, outlook
-from rez_agent.web.page.form.values import Document, FieldProblem, Reader, Values
+from rez_agent.web.page.form.values import Document, FieldProblem, Reader, Values, whole_number
 from rez_agent.web.page.visits import Visit
 
 AROUND = 30
@@ -88,13 +88,13 @@ def sample_of(values: Values) -> tuple[dict[str, Any], tuple[FieldProblem, ...]]
     status = reader.text("try_status")
     if status in ("", NO_RUN):
         return ({"last": None} if status else {}), ()
-    answered = reader.text("try_response")
-    if answered and not (answered.isdecimal() and 100 <= int(answered) <= 999):
+    answered = whole_number(reader.text("try_response"))
+    if reader.text("try_response") and (answered is None or not 100 <= answered <= 999):
         reader.wrong("try_response", "An HTTP status has three digits, such as 200.")
     last = {
         "status": status,
         "code": "ok" if status == "succeeded" else None,
-        "response_status": int(answered) if answered.isdecimal() else None,
+        "response_status": answered,
         "body": reader.json("try_body"),
     }
     return {"last": last}, tuple(reader.problems)

@@ -20,6 +20,8 @@ Document = dict[str, Any]
 
 ON = "on"
 
+_DIGITS = 9
+
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
@@ -100,10 +102,15 @@ def number_or_text(text: str) -> Any:
     """The number that ``text`` writes as JSON does, else the text."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     known = isinstance(found, int | float) and not isinstance(found, bool)
     return found if known and json.dumps(found) not in ("NaN", "Infinity", "-Infinity") else text
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number, from 0 on, that ``text`` writes in at most nine digits; None for anything else."""
+    return int(text) if len(text) <= _DIGITS and text.isdecimal() else None
 
 
 def number_text(value: Any) -> str | None:

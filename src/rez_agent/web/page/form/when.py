@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from rez_agent.web.page.form.values import ON, Reader
+from rez_agent.web.page.form.values import ON, Reader, whole_number
 
 EXPRESSION = "expression"
 
@@ -88,11 +88,11 @@ def field_of_expression(frequency: str) -> str:
 
 
 def _rate(reader: Reader) -> str | None:
-    count, unit = reader.text("every_count"), reader.text("every_unit") or "minutes"
-    if not count.isdecimal() or not 1 <= int(count) <= 999_999 or unit not in UNITS:
+    count, unit = whole_number(reader.text("every_count")), reader.text("every_unit") or "minutes"
+    if count is None or not 1 <= count <= 999_999 or unit not in UNITS:
         reader.wrong("every_count", "Every how many? Write a whole number from 1 on.")
         return None
-    return f"rate({int(count)} {unit.removesuffix('s') if int(count) == 1 else unit})"
+    return f"rate({count} {unit.removesuffix('s') if count == 1 else unit})"
 
 
 def _rate_values(expression: str) -> dict[str, str] | None:
@@ -101,11 +101,11 @@ def _rate_values(expression: str) -> dict[str, str] | None:
 
 
 def _hourly(reader: Reader) -> str | None:
-    minute = reader.text("hourly_minute") or "0"
-    if not minute.isdecimal() or int(minute) > 59:
+    minute = whole_number(reader.text("hourly_minute") or "0")
+    if minute is None or minute > 59:
         reader.wrong("hourly_minute", "At which minute of the hour? 0 to 59.")
         return None
-    return f"cron({int(minute)} * * * ? *)"
+    return f"cron({minute} * * * ? *)"
 
 
 def _once(reader: Reader) -> str | None:
