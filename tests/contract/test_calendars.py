@@ -22,11 +22,12 @@ from rez_agent.usecases.calendars import (
     outdated_calendars,
     replace_calendar,
 )
+from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
 from rez_agent.usecases.preview import preview_in
 from tests.contract.hosts import SteppedHost
 from tests.fakes import NOON
-from tests.rig import ANN, definition_of
+from tests.rig import ANN, BOB, definition_of
 
 DAY = timedelta(days=1)
 
@@ -48,10 +49,10 @@ def change(host: SteppedHost, *closed: str) -> None:
         pass
 
 
-def command(host: SteppedHost, **request: Any) -> Schedule:
+def command(host: SteppedHost, caller: Caller = ANN, **request: Any) -> Schedule:
     def do(ports: Ports) -> Schedule:
         read = ScheduleCreationRequest.model_validate(request)
-        message = apply(ports, submit(ports, ANN, read).message)
+        message = apply(ports, submit(ports, caller, read).message)
         assert message.problems == ()
         schedule = ports.schedules.get(message.schedule_id or "")
         assert schedule is not None
@@ -149,6 +150,16 @@ def test_a_change_may_bring_an_occurrence_forward(host: SteppedHost) -> None:
     change(host, "2026-06-02")
     days_pass(host, "2026-06-06T12:00:00")
     assert entries(host, schedule) == ["06-03 12 schedule"]
+
+
+def test_who_may_not_see_a_schedule_does_not_learn_its_id_from_the_calendar(host: SteppedHost) -> None:
+    keep(host, "2026-06-02")
+    document = definition_of(schedule_expression="rate(1 day)", calendar={"name": "at", "closed": "skip"})
+    schedule = command(host, BOB, action="create", schedule=document)
+    with pytest.raises(Conflict) as refused:
+        host.ask(lambda ports: delete_calendar(ports, ANN, "at", revision=None))
+    assert refused.value.code == "calendar_in_use"
+    assert schedule.id not in refused.value.message
 
 
 def test_a_calendar_that_is_used_stays_and_one_that_is_not_can_go(host: SteppedHost) -> None:

@@ -162,8 +162,10 @@ def delete_calendar(ports: Ports, caller: Caller, name: str, *, revision: int | 
         count = f"{len(users)} schedules" if len(users) > 1 else "a schedule"
         if len(users) > USERS_SHOWN:
             count = f"more than {USERS_SHOWN} schedules"
+        seen, _ = seen_users(ports, caller, name)
+        who = f"the first that you may see is '{seen[0]}'" if seen else "none of which you may see"
         text = (
-            f"Calendar '{name}' is used by {count}, the first of them '{users[0]}'. "
+            f"Calendar '{name}' is used by {count}, {who}. "
             "Take it from their definitions first, or leave its days empty."
         )
         raise Conflict(text, code="calendar_in_use")
