@@ -24,6 +24,7 @@ from rez_agent.web.alerting import sent_test
 from rez_agent.web.forms import Cursor
 from rez_agent.web.operations import Api
 from rez_agent.web.page.alerts_told import KINDS, LABELS, AlertRow, alert_row, condition, watched
+from rez_agent.web.page.form.values import whole_number
 from rez_agent.web.page.operations import PageOperation
 from rez_agent.web.page.run_list import schedule_id_of
 from rez_agent.web.page.visits import Form, Toast, Visit
@@ -144,7 +145,8 @@ async def edit(api: Api, visit: Visit) -> Response:
     rule, names = await api.host.read(read_rule)
     schedule_id = rule.definition.schedule_id
     schedule = "" if schedule_id is None else names.get(schedule_id, schedule_id)
-    return _form(visit, rule_id, {**_values(rule.definition), "schedule": schedule}, {})
+    values = {**_values(rule.definition), "schedule": schedule, "revision": str(rule.revision)}
+    return _form(visit, rule_id, values, {})
 
 
 async def create(api: Api, visit: Visit) -> Response:
@@ -164,7 +166,8 @@ async def _save(api: Api, visit: Visit, rule_id: str | None) -> Response:
         definition = definition_of(ports, visit.caller, form)
         if rule_id is None:
             return create_rule(ports, visit.caller, definition)
-        return replace_rule(ports, visit.caller, rule_id, definition)
+        revision = whole_number(form.text("revision"))
+        return replace_rule(ports, visit.caller, rule_id, definition, revision=revision)
 
     try:
         rule = await api.host.write(save)
