@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from rez_agent.domain.command import CommandAction, MessageStatus
-from rez_agent.domain.errors import Invalid, Problem, RezError
+from rez_agent.domain.errors import Forbidden, Invalid, Problem, RezError
 from rez_agent.domain.policies import Frozen
 from rez_agent.domain.schedule import Schedule
 from rez_agent.domain.template import Template
@@ -154,6 +154,8 @@ async def update(api: Api, visit: Visit) -> Response:
         after = await api.host.write(
             lambda ports: replace_template(ports, visit.caller, template.name, document, known)
         )
+    except Forbidden:
+        raise  # nothing that is typed makes it theirs
     except RezError as error:
         return _editor(visit, template, text, error.problems, schedules)
     told = f"The template is at revision {after.revision}. What came from it stays as it is."
