@@ -242,10 +242,12 @@ def test_no_address_is_answered_with_a_fault(full: Server, operation: PageOperat
         for query in (*_forms(names), *_forms([f"tab=changes&{name}" for name in names])):
             answer = _send(full, "GET", f"{path}?{query.decode()}")
             assert answer.status < 500, (path, query[:200], answer.body[-2_000:])
+            assert b"<script>alert(1)" not in answer.body, (path, query[:200], answer.body[-2_000:])
         for name in names:
             for value in VALUES:
                 answer = _send(full, "GET", f"{path}?{name}={quote_from_bytes(value)}")
                 assert answer.status < 500, (path, name, value[:100])
+                assert b"<script>alert(1)" not in answer.body, (path, name, value[:100])
 
 
 @pytest.mark.parametrize("operation", _operations("POST"), ids=lambda one: str(one.path))
@@ -257,8 +259,10 @@ def test_no_form_is_answered_with_a_fault(full: Server, operation: PageOperation
         for form in _forms(SENT):
             answer = _send(full, "POST", path, form, cookie=cookie, x_csrf_token=token)
             assert answer.status < 500, (path, form[:300], answer.body[-2_000:])
+            assert b"<script>alert(1)" not in answer.body, (path, form[:300], answer.body[-2_000:])
         for form in _one_by_one(operation.path):
             answer = _send(full, "POST", path, form, cookie=cookie, x_csrf_token=token)
             assert answer.status < 500, (path, form[:300], answer.body[-2_000:])
+            assert b"<script>alert(1)" not in answer.body, (path, form[:300], answer.body[-2_000:])
         big = b"name=" + b"a" * (BODY_AT_MOST + 1)
         assert _send(full, "POST", path, big, cookie=cookie, x_csrf_token=token).status < 500
