@@ -29,6 +29,8 @@ EVENTS_AT_MOST = 5_000
 """Of an ICS file."""
 
 _LONGEST_LABEL = 100
+_LANGUAGE = "en_US"
+"""In which holidays are named, where the library can; else in the country's own."""
 
 
 def found_in(source: Source | None, today: date) -> Found | None:
@@ -75,8 +77,10 @@ def _holidays(source: HolidaySource, today: date) -> Found:
         raise Invalid(text, problems=[Problem("unknown_category", text, "/source/categories")])
     first, until = _span(today)
     years = range(first.year, until.year + 1)
+    # said, since the library would otherwise ask the environment's locale: no two hosts would agree
+    language = _LANGUAGE if _LANGUAGE in kind.supported_languages else kind.default_language
     days = holidays.country_holidays(
-        source.country, subdiv=source.subdivision, years=years, categories=categories
+        source.country, subdiv=source.subdivision, years=years, categories=categories, language=language
     )
     weekdays = EVERY_DAY - frozenset(days.weekend)
     named = {day: str(label)[:_LONGEST_LABEL] for day, label in days.items()}
