@@ -122,15 +122,20 @@ def test_a_read_that_fails_is_told_as_such_and_the_next_one_succeeds(tmp_path: P
     asyncio.run(story())
 
 
+def damage_schedules(rig: Rig) -> None:
+    """Overwrite the first page of the table in the file, behind the connection's back."""
+    ((root,),) = rig.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'schedules'")
+    with rig.database.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+
 def test_damage_that_is_met_fails_the_request_and_health(tmp_path: Path) -> None:
     async def story() -> None:
         rig = Rig(tmp_path)
         rig.add(*(schedule_of(f"s{number}") for number in range(200)))
         rig.connection.wal_checkpoint()
-        ((root,),) = rig.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'schedules'")
-        with rig.database.open("r+b") as file:
-            file.seek((root - 1) * 4096)
-            file.write(b"\xff" * 4096)
+        damage_schedules(rig)
         running = Running(rig)
         await running.host.start()
         with pytest.raises(Unavailable) as refused:
@@ -149,10 +154,7 @@ def test_damage_that_a_write_meets_is_told_alike(tmp_path: Path) -> None:
         rig.add(*(schedule_of(f"s{number}") for number in range(200)))
         rig.close()
         rig = Rig(tmp_path)
-        ((root,),) = rig.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'schedules'")
-        with rig.database.open("r+b") as file:
-            file.seek((root - 1) * 4096)
-            file.write(b"\xff" * 4096)
+        damage_schedules(rig)
         running = Running(rig)
         await running.host.start()
         with pytest.raises(Unavailable) as refused:

@@ -111,7 +111,7 @@ class Network:
 
     async def judge(self, condition: Condition) -> Verdict:
         """No story has conditions."""
-        raise NotImplementedError
+        raise AssertionError("a story with a condition")
 
     async def run(self, work: Work) -> Outcome:
         """One attempt."""

@@ -22,6 +22,10 @@ RULES = "/api/alert-rules"
 
 Rule = Annotated[str, typer.Argument(metavar="RULE", help="A rule's id; `missed` is the one that all have.")]
 
+Watched = Annotated[
+    str | None, typer.Option("--schedule", metavar="SCHEDULE", help="Watch this schedule alone.")
+]
+WatchedTag = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Watch those with this tag.")]
 Setting = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the kind; repeatable."),
@@ -74,12 +78,8 @@ def create(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What alerts call it.")],
     kind: Annotated[AlertKind, typer.Argument(metavar="KIND", help="What it watches for.")],
-    schedule: Annotated[
-        str | None, typer.Option("--schedule", metavar="SCHEDULE", help="Watch this schedule alone.")
-    ] = None,
-    tag: Annotated[
-        str | None, typer.Option("--tag", metavar="TAG", help="Watch those with this tag.")
-    ] = None,
+    schedule: Watched = None,
+    tag: WatchedTag = None,
     channel: Annotated[
         list[str] | None, typer.Option("--channel", metavar="NAME", help="Where it is told; repeatable.")
     ] = None,
@@ -116,12 +116,8 @@ def edit(
     *,
     rule: Rule,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="What alerts call it.")] = None,
-    schedule: Annotated[
-        str | None, typer.Option("--schedule", metavar="SCHEDULE", help="Watch this schedule alone.")
-    ] = None,
-    tag: Annotated[
-        str | None, typer.Option("--tag", metavar="TAG", help="Watch those with this tag.")
-    ] = None,
+    schedule: Watched = None,
+    tag: WatchedTag = None,
     everything: Annotated[bool, typer.Option("--all", help="Watch all schedules.")] = False,
     channel: Annotated[
         list[str] | None,

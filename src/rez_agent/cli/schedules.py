@@ -32,6 +32,14 @@ Named = Annotated[
     typer.Argument(metavar="SCHEDULE", help="A schedule's name or id.", autocompletion=schedule_names),
 ]
 
+DefinitionFile = Annotated[
+    str | None,
+    typer.Option(
+        "--file",
+        metavar="FILE|-",
+        help="A definition in JSON, or YAML (.yaml); what is said here lies over it.",
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
 
 
@@ -65,14 +73,7 @@ def create(
     expression: Annotated[
         str | None, typer.Argument(metavar="EXPRESSION", help="rate(...), cron(...) or at(...), in quotes.")
     ] = None,
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--file",
-            metavar="FILE|-",
-            help="A definition in JSON, or YAML (.yaml); what is said here lies over it.",
-        ),
-    ] = None,
+    file: DefinitionFile = None,
 ) -> int:
     """Create a schedule, and say when it will run."""
     now = datetime.now(UTC)

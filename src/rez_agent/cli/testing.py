@@ -13,7 +13,7 @@ from rez_agent.cli.completion import schedule_names
 from rez_agent.cli.definition import merged, patch_for
 from rez_agent.cli.names import find_schedule
 from rez_agent.cli.runs import tell_run
-from rez_agent.cli.schedules import PANEL, PATH
+from rez_agent.cli.schedules import PANEL, PATH, DefinitionFile
 from rez_agent.cli.session import Session, command
 from rez_agent.cli.target import TargetOptions
 from rez_agent.domain.errors import Invalid
@@ -45,14 +45,7 @@ def run_test(
             autocompletion=schedule_names,
         ),
     ] = None,
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--file",
-            metavar="FILE|-",
-            help="A definition in JSON, or YAML (.yaml); what is said here lies over it.",
-        ),
-    ] = None,
+    file: DefinitionFile = None,
     patience: Annotated[
         float,
         typer.Option(

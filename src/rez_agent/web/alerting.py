@@ -24,7 +24,7 @@ from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.notices import alert_for, alerts_for, send_test
 from rez_agent.web.alert_models import AlertFilter, AlertTestRequest
 from rez_agent.web.answers import answer, nothing
-from rez_agent.web.calls import Call
+from rez_agent.web.calls import Call, etag
 from rez_agent.web.forms import NoFilter
 from rez_agent.web.operations import Api
 from rez_agent.web.shapes import page_document
@@ -48,7 +48,7 @@ async def create(api: Api, call: Call) -> Response:
     """POST /api/alert-rules"""
     definition = await call.form(RuleDefinition)
     rule = await api.host.write(lambda ports: create_rule(ports, call.caller, definition))
-    headers = {"Location": f"/api/alert-rules/{rule.id}", "ETag": _etag(rule)}
+    headers = {"Location": f"/api/alert-rules/{rule.id}", "ETag": etag(rule.revision)}
     return answer(rule_document(rule), 201, headers)
 
 
@@ -57,7 +57,7 @@ async def show(api: Api, call: Call) -> Response:
     call.filters(NoFilter)
     rule_id = call.path("alert_rule_id")
     rule = await api.host.read(lambda ports: rule_for(ports, call.caller, rule_id))
-    return answer(rule_document(rule), headers={"ETag": _etag(rule)})
+    return answer(rule_document(rule), headers={"ETag": etag(rule.revision)})
 
 
 async def replace(api: Api, call: Call) -> Response:
@@ -67,7 +67,7 @@ async def replace(api: Api, call: Call) -> Response:
     rule = await api.host.write(
         lambda ports: replace_rule(ports, call.caller, rule_id, definition, revision=revision)
     )
-    return answer(rule_document(rule), headers={"ETag": _etag(rule)})
+    return answer(rule_document(rule), headers={"ETag": etag(rule.revision)})
 
 
 async def patch(api: Api, call: Call) -> Response:
@@ -77,7 +77,7 @@ async def patch(api: Api, call: Call) -> Response:
     rule = await api.host.write(
         lambda ports: patch_rule(ports, call.caller, rule_id, asked, revision=revision)
     )
-    return answer(rule_document(rule), headers={"ETag": _etag(rule)})
+    return answer(rule_document(rule), headers={"ETag": etag(rule.revision)})
 
 
 async def delete(api: Api, call: Call) -> Response:
@@ -187,10 +187,6 @@ def _notice(notice: Notice) -> dict[str, Any]:
         "code": notice.code,
         "error": notice.error,
     }
-
-
-def _etag(rule: AlertRule) -> str:
-    return f'"{rule.revision}"'
 
 
 def _instant(instant: datetime | None) -> str | None:

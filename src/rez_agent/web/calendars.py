@@ -23,7 +23,7 @@ from rez_agent.usecases.calendars import (
 )
 from rez_agent.web.answers import answer, nothing
 from rez_agent.web.calendar_models import DaysFilter
-from rez_agent.web.calls import Call
+from rez_agent.web.calls import Call, etag
 from rez_agent.web.forms import NoFilter
 from rez_agent.web.operations import Api
 from rez_agent.web.shapes import page_document
@@ -47,7 +47,7 @@ async def create(api: Api, call: Call) -> Response:
         lambda ports: create_calendar(ports, call.caller, definition.name, definition, found)
     )
     return answer(
-        calendar_document(kept), 201, {"Location": f"/api/calendars/{kept.name}", "ETag": _etag(kept)}
+        calendar_document(kept), 201, {"Location": f"/api/calendars/{kept.name}", "ETag": etag(kept.revision)}
     )
 
 
@@ -63,7 +63,7 @@ async def show(api: Api, call: Call) -> Response:
 
     kept, seen, used = await api.host.read(read)
     document = {**calendar_document(kept), "used": used, "used_by": seen}
-    return answer(document, headers={"ETag": _etag(kept)})
+    return answer(document, headers={"ETag": etag(kept.revision)})
 
 
 async def replace(api: Api, call: Call) -> Response:
@@ -74,7 +74,7 @@ async def replace(api: Api, call: Call) -> Response:
     kept = await api.host.write(
         lambda ports: replace_calendar(ports, call.caller, name, definition, found, revision=revision)
     )
-    return answer(calendar_document(kept), headers={"ETag": _etag(kept)})
+    return answer(calendar_document(kept), headers={"ETag": etag(kept.revision)})
 
 
 async def delete(api: Api, call: Call) -> Response:
@@ -116,7 +116,3 @@ def calendar_document(kept: Kept) -> dict[str, Any]:
         "updated_date": rfc3339(kept.updated_date),
         "revision": kept.revision,
     }
-
-
-def _etag(kept: Kept) -> str:
-    return f'"{kept.revision}"'

@@ -32,6 +32,12 @@ _TAG = re.compile(r'"(\d{1,18})"')
 _PARAMETERS_AT_MOST = 50
 
 
+def etag(revision: int) -> str:
+    """The tag of a revision, as answers give it and ``If-Match`` sends it back. Firing does not change a
+    schedule's: ``next_run`` may move under one tag."""
+    return f'"{revision}"'
+
+
 @dataclass(slots=True)
 class Call:
     """One request of one caller. The body is read when it is first asked for, and kept."""
@@ -130,7 +136,7 @@ class Call:
         if header is None:
             return False
         tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
-        return "*" in tags or f'"{revision}"' in tags
+        return "*" in tags or etag(revision) in tags
 
     async def keyed(self) -> Keyed | None:
         """The request under its ``Idempotency-Key``, if it has one. Raises Invalid for an unfit one."""

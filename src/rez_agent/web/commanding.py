@@ -14,7 +14,7 @@ from rez_agent.usecases.callers import Caller
 from rez_agent.usecases.commands import submit
 from rez_agent.usecases.idempotency import Keyed, Once, in_flight, once, remember
 from rez_agent.web.answers import answer, nothing
-from rez_agent.web.calls import Call
+from rez_agent.web.calls import Call, etag
 from rez_agent.web.errors import problem_answer, problem_document, status_of_name
 from rez_agent.web.operations import Api
 from rez_agent.web.shapes import problem_documents, schedule_detail
@@ -114,7 +114,7 @@ def _with_schedule(
         "message_id": accepted["message_id"],
         "warnings": accepted["warnings"],
     }
-    headers["ETag"] = etag(schedule)
+    headers["ETag"] = etag(schedule.revision)
     created = action is CommandAction.CREATE
     if created:
         headers["Location"] = f"/api/schedules/{schedule.id}"
@@ -167,8 +167,3 @@ def _linked(accepted: Document) -> dict[str, str]:
     if accepted["seconds"]:
         headers["Preference-Applied"] = f"wait={accepted['seconds']}"
     return headers
-
-
-def etag(schedule: Schedule) -> str:
-    """The tag of a schedule's revision. Firing does not change it: ``next_run`` may move under one tag."""
-    return f'"{schedule.revision}"'

@@ -15,8 +15,8 @@ from rez_agent.usecases.editing import edit
 from rez_agent.usecases.history import occurrences, schedule_or_pending, schedules_for
 from rez_agent.usecases.preview import Due, dues_of, preview_in
 from rez_agent.web.answers import answer, nothing
-from rez_agent.web.calls import Call
-from rez_agent.web.commanding import carry_out, etag
+from rez_agent.web.calls import Call, etag
+from rez_agent.web.commanding import carry_out
 from rez_agent.web.forms import (
     BackfillRequest,
     ConsequencesRequest,
@@ -73,7 +73,7 @@ async def show(api: Api, call: Call) -> Response:
     """GET /api/schedules/{schedule_id}"""
     schedule_id = call.path("schedule_id")
     schedule = await api.host.read(lambda ports: schedule_or_pending(ports, call.caller, schedule_id))
-    headers = {"ETag": etag(schedule)}
+    headers = {"ETag": etag(schedule.revision)}
     if call.has(schedule.revision):
         return nothing(headers, 304)
     return answer(schedule_detail(schedule), headers=headers)
@@ -127,7 +127,7 @@ async def show_consequences(api: Api, call: Call) -> Response:
     asked = await call.form(ConsequencesRequest)
     request = _about(call, CommandAction.UPDATE, schedule=asked.schedule, patch=asked.patch)
     found = await api.host.read(lambda ports: edit(ports, call.caller, request))
-    return answer(edit_document(found), headers={"ETag": etag(found.schedule)})
+    return answer(edit_document(found), headers={"ETag": etag(found.schedule.revision)})
 
 
 async def run(api: Api, call: Call) -> Response:

@@ -31,7 +31,7 @@ from rez_agent.usecases.templates import (
 )
 from rez_agent.web import examples, models, shown
 from rez_agent.web.answers import answer, nothing
-from rez_agent.web.calls import Call
+from rez_agent.web.calls import Call, etag
 from rez_agent.web.commanding import carry_out
 from rez_agent.web.forms import NoFilter
 from rez_agent.web.operations import Api, Operation, Shown
@@ -112,7 +112,7 @@ async def create(api: Api, call: Call) -> Response:
     document = await call.object()
     template = await api.host.write(lambda ports: create_template(ports, call.caller, document))
     location = f"/api/templates/{template.name}"
-    return answer(template_document(template), 201, {"Location": location, "ETag": etag(template)})
+    return answer(template_document(template), 201, {"Location": location, "ETag": etag(template.revision)})
 
 
 async def show(api: Api, call: Call) -> Response:
@@ -123,7 +123,7 @@ async def show(api: Api, call: Call) -> Response:
         return template_named(ports, name), schedules_of(ports, call.caller, name)
 
     template, schedules = await api.host.read(look)
-    return answer(_detail(template, schedules), headers={"ETag": etag(template)})
+    return answer(_detail(template, schedules), headers={"ETag": etag(template.revision)})
 
 
 async def replace(api: Api, call: Call) -> Response:
@@ -136,7 +136,7 @@ async def replace(api: Api, call: Call) -> Response:
         return template, schedules_of(ports, call.caller, name)
 
     template, schedules = await api.host.write(change)
-    return answer(_detail(template, schedules), headers={"ETag": etag(template)})
+    return answer(_detail(template, schedules), headers={"ETag": etag(template.revision)})
 
 
 async def delete(api: Api, call: Call) -> Response:
@@ -203,11 +203,6 @@ def _use(document: Mapping[str, Any]) -> CalendarUse | None:
 def _tried(document: Document | None, when: Preview, problems: tuple[Problem, ...]) -> Document:
     told = preview_document(when)
     return {**told, "valid": not problems, "errors": problem_documents(problems), "definition": document}
-
-
-def etag(template: Template) -> str:
-    """A template's revision as a tag."""
-    return f'"{template.revision}"'
 
 
 def template_document(template: Template) -> Document:
